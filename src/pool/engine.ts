@@ -1,0 +1,314 @@
+import { type AsyncContextPort, chooseAsyncContext } from '../core/async-context.js';
+import { now } from '../core/clock.js';
+import { Deadlines } from '../core/deadlines.js';
+import { observe } from '../core/deferred.js';
+import { LazyContext } from '../core/task-context.js';
+import type { Milliseconds } from '../core/types.js';
+import { HookSet } from '../metrics/hooks.js';
+import { Sampler } from '../metrics/sampler.js';
+import { QueueFullError, QueueTimeoutError } from './errors.js';
+import { POOL_HOOKS, type PoolHooks } from './hooks.js';
+import type { Job } from './job.js';
+import { type Group, Lanes, type Level, type Waiter } from './lanes.js';
+import { PoolCounters } from './metrics.js';
+import type { Run } from './run.js';
+import { Slot } from './slot.js';
+import { Watch } from './watch.js';
+
+/** What can wait for a slot: a task, or a `map` that wants to start its next item. */
+export interface Waiting extends Waiter {
+  /** Starts something in the slot, or answers that it needs none now and gives its place in the lanes back. */
+  enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean;
+}
+
+interface MapInProgress {
+  readonly promise: Promise<unknown>;
+  /** Rejects its caller at once and cuts its items. */
+  abort(reason: unknown): void;
+}
+
+interface EngineOptions {
+  readonly name: string;
+  readonly limit: number;
+  readonly perGroup: number;
+  readonly maxQueue: number;
+  readonly abortGrace: Milliseconds;
+  readonly hooks: PoolHooks | undefined;
+}
+
+/** Slots kept for the next run. More are made and dropped as they are needed. */
+const SPARE_SLOTS = 256;
+
+/**
+ * Slots, and who is in them. Everything that starts, ends, is cut short or refused goes through here, so the order of effects stands in
+ * one place: counters, then the caller's promise, then the hook, then the slot is handed on.
+ *
+ * A slot is handed on inside the reaction of the task that ended, so no turn is lost and nobody can barge in between: while the
+ * engine is unsettled (a slot is free though somebody may start), a newcomer has to queue.
+ */
+export class PoolEngine {
+  readonly name: string;
+  readonly counters = new PoolCounters();
+  readonly deadlines = new Deadlines();
+  readonly lanes: Lanes<Waiting>;
+  readonly hooks: HookSet<PoolHooks>;
+  limit: number;
+  isPaused = false;
+  /** The `map` calls that are not done. */
+  readonly maps = new Set<MapInProgress>();
+  /** Busy slots; order without meaning. Abandoned ones are not among them. */
+  readonly busy: Slot[] = [];
+  /** Told when something has left the queue or a slot. */
+  onQuiet: (() => void) | undefined;
+
+  readonly #maxQueue: number;
+  readonly #abortGrace: Milliseconds;
+  readonly #sampler = new Sampler();
+  readonly #spare: Slot[] = [];
+  #asyncContext: AsyncContextPort | undefined;
+  /** A slot may be free though somebody could start: the pump is on its way. */
+  #isUnsettled = false;
+
+  constructor({ name, limit, perGroup, maxQueue, abortGrace, hooks }: EngineOptions) {
+    this.name = name;
+    this.limit = limit;
+    this.lanes = new Lanes(perGroup);
+    this.#maxQueue = maxQueue;
+    this.#abortGrace = abortGrace;
+    this.hooks = new HookSet(`pool ${name}`, POOL_HOOKS, hooks);
+  }
+
+  get hasFreeSlot(): boolean {
+    return this.counters.running < this.limit && !this.isPaused;
+  }
+
+  get isIdle(): boolean {
+    return this.counters.running === 0 && this.lanes.length === 0 && this.maps.size === 0;
+  }
+
+  /** The async contexts of those who wait. */
+  get asyncContext(): AsyncContextPort {
+    this.#asyncContext ??= chooseAsyncContext();
+    return this.#asyncContext;
+  }
+
+  /** May a newcomer of this group start now, without passing by anybody? */
+  mayStartNow(group: Group<Waiting>): boolean {
+    return this.hasFreeSlot && this.lanes.mayStart(group) && (this.lanes.length === 0 || !this.#isUnsettled);
+  }
+
+  /** Decides whether a run is timed, and reads the clock if so. */
+  time(run: Run): void {
+    const isSampled = this.#sampler.next();
+    if (!isSampled && (this.hooks.isEmpty || !this.#hooksWantTimes)) return;
+    const time = now();
+    run.queuedAt = time;
+    run.weight = isSampled ? this.#sampler.weight(time) : 0;
+  }
+
+  /** Starts a task inside its submission. */
+  startNow(run: Run): void {
+    this.lanes.enter(run.group);
+    const slot = this.#takeSlot();
+    this.occupy(slot, run, run.queuedAt);
+    this.enterFunction(slot);
+  }
+
+  /** A run gets its slot: counted and told, but not entered yet. */
+  occupy(slot: Slot, run: Run, time: Milliseconds | undefined): void {
+    const { counters } = this;
+    slot.run = run;
+    slot.context = run.makeContext();
+    slot.place = this.busy.push(slot) - 1;
+    run.state = 'running';
+    counters.running++;
+    if (counters.running > counters.peakRunning) counters.peakRunning = counters.running;
+    if (run.queuedAt !== undefined) this.#startClock(slot, run, time ?? now());
+    run.watch?.started(slot);
+    const { onStart } = this.hooks.listeners;
+    if (onStart === undefined) return;
+    this.hooks.tell(onStart, { name: this.name, group: run.group.id, running: counters.running, waitMs: slot.waitMs });
+  }
+
+  readonly enterFunction = (slot: Slot): void => {
+    const run = slot.run as Run;
+    let promise: Promise<unknown>;
+    try {
+      // Whoever was told of its start may have ended it at once: then it is not entered.
+      promise = run.state === 'running' ? Promise.resolve(run.call(slot.context as LazyContext)) : Promise.resolve();
+    } catch (error) {
+      promise = Promise.reject(error);
+    }
+    observe(promise, slot.fulfilled, slot.rejected);
+  };
+
+  /** Lets a task wait, or refuses it. */
+  enqueue(job: Job, level: Level, queueTimeout: Milliseconds): void {
+    const { counters } = this;
+    if (queueTimeout === 0) {
+      const { running, overdue } = counters;
+      this.refuse(job, new QueueTimeoutError({ source: this.name, timeout: 0, running, overdue }), 'refused');
+      return;
+    }
+    if (counters.queued >= this.#maxQueue) {
+      this.refuse(job, new QueueFullError({ source: this.name, maxQueue: this.#maxQueue }), 'refused');
+      return;
+    }
+    job.captured = this.asyncContext.capture(job.promise);
+    job.watch?.queued(queueTimeout);
+    counters.queued++;
+    if (counters.queued > counters.peakQueued) counters.peakQueued = counters.queued;
+    this.lanes.push(job, level, job.group);
+    const { onQueue } = this.hooks.listeners;
+    if (onQueue !== undefined) {
+      this.hooks.tell(onQueue, { name: this.name, group: job.group.id, queued: counters.queued });
+    }
+    if (this.#isUnsettled) this.pump();
+  }
+
+  /** Starts what may start. */
+  pump(time?: Milliseconds): void {
+    this.#isUnsettled = true;
+    while (this.hasFreeSlot) {
+      const next = this.lanes.take();
+      if (next === undefined) break;
+      const slot = this.#takeSlot();
+      if (!next.enter(this, slot, time)) this.#spare.push(slot);
+    }
+    this.#isUnsettled = false;
+  }
+
+  /** What runs in the slot has settled. Called by the slot's reactions. */
+  ended(slot: Slot, isFulfilled: boolean, result: unknown): void {
+    const run = slot.run as Run;
+    const { counters } = this;
+    const { state } = run;
+    const time = slot.startedAt === undefined ? undefined : now();
+    if (!slot.isAbandoned) {
+      this.#vacate(slot, run, time);
+      if (state !== 'running') counters.overdue--;
+      else if (isFulfilled) counters.fulfilled++;
+      else counters.failed++;
+    }
+    run.state = 'ended';
+    run.watch?.end();
+    if (state === 'running') run.tell(isFulfilled, result);
+    const { onSettle } = this.hooks.listeners;
+    if (onSettle !== undefined) {
+      const status =
+        state === 'running' ? (isFulfilled ? 'fulfilled' : 'rejected') : state === 'timedOut' ? 'timeout' : 'aborted';
+      const runMs = this.#runMs(slot, time);
+      this.hooks.tell(onSettle, {
+        name: this.name,
+        group: run.group.id,
+        status,
+        error: isFulfilled ? undefined : result,
+        waitMs: slot.waitMs,
+        runMs,
+      });
+    }
+    if (!slot.isAbandoned) this.#handOn(slot, run, time);
+  }
+
+  /** Answers the caller of a running task before the task ends: from now on it is overdue. */
+  cut(slot: Slot, outcome: 'timedOut' | 'aborted', reason: unknown): void {
+    const run = slot.run as Run;
+    if (run.state !== 'running') return;
+    run.state = outcome;
+    this.counters[outcome]++;
+    this.counters.overdue++;
+    if (this.#abortGrace !== Number.POSITIVE_INFINITY)
+      run.watch ??= new Watch(this, run, undefined, Number.POSITIVE_INFINITY);
+    run.watch?.overdue(slot, this.#abortGrace);
+    run.tell(false, reason);
+    const { onOverdue } = this.hooks.listeners;
+    if (onOverdue !== undefined) {
+      this.hooks.tell(onOverdue, { name: this.name, group: run.group.id, runMs: this.#runMs(slot, undefined) });
+    }
+    LazyContext.abort(slot.context as LazyContext, reason);
+  }
+
+  /** Gives up the slot of an overdue run, though it runs on. */
+  abandon(slot: Slot): void {
+    const run = slot.run as Run;
+    slot.isAbandoned = true;
+    const time = slot.startedAt === undefined ? undefined : now();
+    this.#vacate(slot, run, time);
+    this.counters.overdue--;
+    this.counters.abandoned++;
+    const { onAbandon } = this.hooks.listeners;
+    if (onAbandon !== undefined) {
+      this.hooks.tell(onAbandon, { name: this.name, group: run.group.id, runMs: this.#runMs(slot, time) });
+    }
+    run.left();
+    this.#quiet(time);
+  }
+
+  /** A task never runs: counted, its caller told, then the hook. */
+  refuse(run: Run, reason: unknown, counter: 'refused' | 'aborted'): void {
+    run.state = 'ended';
+    this.counters[counter]++;
+    run.watch?.end();
+    this.lanes.forgetIfIdle(run.group);
+    run.tell(false, reason);
+    const { onRefuse } = this.hooks.listeners;
+    if (onRefuse === undefined) return;
+    const waitMs = run.queuedAt === undefined ? 0 : now() - run.queuedAt;
+    this.hooks.tell(onRefuse, { name: this.name, group: run.group.id, reason, waitMs });
+  }
+
+  /** The same for one that has its place in the queue already. */
+  refuseWaiting(run: Run, reason: unknown, counter: 'refused' | 'aborted'): void {
+    this.counters.queued--;
+    this.refuse(run, reason, counter);
+    this.lanes.bury();
+    this.onQuiet?.();
+  }
+
+  #takeSlot(): Slot {
+    return this.#spare.pop() ?? new Slot(this);
+  }
+
+  #startClock(slot: Slot, run: Run, time: Milliseconds): void {
+    slot.startedAt = time;
+    slot.waitMs = time - (run.queuedAt as Milliseconds);
+    if (run.weight > 0) this.counters.waited(slot.waitMs, time, run.weight);
+  }
+
+  /** The run leaves the slot: counted, but not handed on yet. */
+  #vacate(slot: Slot, run: Run, time: Milliseconds | undefined): void {
+    this.#isUnsettled = true;
+    this.counters.running--;
+    this.lanes.leave(run.group);
+    const last = this.busy.pop() as Slot;
+    if (last !== slot) {
+      this.busy[slot.place] = last;
+      last.place = slot.place;
+    }
+    if (time !== undefined && run.weight > 0) this.counters.ran(this.#runMs(slot, time), time, run.weight);
+  }
+
+  #handOn(slot: Slot, run: Run, time: Milliseconds | undefined): void {
+    slot.run = undefined;
+    slot.context = undefined;
+    slot.startedAt = undefined;
+    slot.waitMs = 0;
+    if (this.#spare.length < SPARE_SLOTS) this.#spare.push(slot);
+    run.left();
+    this.#quiet(time);
+  }
+
+  #quiet(time: Milliseconds | undefined): void {
+    this.pump(time);
+    this.onQuiet?.();
+  }
+
+  #runMs(slot: Slot, time: Milliseconds | undefined): Milliseconds {
+    return slot.startedAt === undefined ? 0 : (time ?? now()) - slot.startedAt;
+  }
+
+  get #hooksWantTimes(): boolean {
+    const { onStart, onSettle, onRefuse, onOverdue, onAbandon } = this.hooks.listeners;
+    return (onStart ?? onSettle ?? onRefuse ?? onOverdue ?? onAbandon) !== undefined;
+  }
+}

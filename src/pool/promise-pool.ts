@@ -1,0 +1,343 @@
+import { AbortSubscription } from '../core/abort.js';
+import { now } from '../core/clock.js';
+import { markHandled, PromiseMaker } from '../core/deferred.js';
+import { ClosedError } from '../core/errors.js';
+import { mapKey } from '../core/keys.js';
+import * as check from '../core/options.js';
+import type {
+  Awaitable,
+  CloseOptions,
+  CloseReport,
+  Executor,
+  Key,
+  Milliseconds,
+  SignalOptions,
+  Task,
+} from '../core/types.js';
+import { Closing } from './closing.js';
+import { PoolEngine, type Waiting } from './engine.js';
+import { ClearedError } from './errors.js';
+import type { PoolHooks } from './hooks.js';
+import { Job } from './job.js';
+import type { Group, Level } from './lanes.js';
+import { MapRun } from './map-run.js';
+import type { PoolMetrics } from './metrics.js';
+import type { ExecuteOptions, ItemWork, MapOptions, PromisePoolOptions } from './types.js';
+import { Waiters } from './waiters.js';
+import { Watch } from './watch.js';
+
+const NEVER = Number.POSITIVE_INFINITY;
+const LEVELS = { high: 0, normal: 1, low: 2 } as const satisfies Record<NonNullable<ExecuteOptions['priority']>, Level>;
+const PRIORITIES = ['high', 'normal', 'low'] as const;
+
+function levelOf(priority: ExecuteOptions['priority']): Level {
+  return LEVELS[check.oneOf('priority', priority, PRIORITIES, 'normal')];
+}
+
+/**
+ * Bounds how much runs at once. A slot is held until the task's promise settles, whatever the caller was told.
+ *
+ * Use one pool for each thing that can be overwhelmed: an API, a database, a disk. A task starts inside `execute` if a slot is free;
+ * else it waits, first in, first out within a priority and group. Every promise settles, also on `clear` and `close`, provided
+ * running tasks end or `abortGrace` is finite. Cost: O(1) a task, whatever the backlog, the limit and the number of groups.
+ *
+ * Do not await a task of a pool inside a task of the same pool: with all slots held by such tasks nobody can go on. `queueTimeout` then
+ * ends the wait.
+ *
+ * @throws {TypeError | RangeError} from the constructor: an option is out of range.
+ * @example
+ * const pool = new PromisePool({ concurrency: 5, maxQueue: 1_000, name: 'openai' });
+ * const answer = await pool.execute(({ signal }) => fetch(url, { signal }), { timeout: 30_000 });
+ */
+export class PromisePool implements Executor, AsyncDisposable {
+  readonly name: string;
+  readonly #engine: PoolEngine;
+  readonly #queueTimeout: Milliseconds;
+  readonly #timeout: Milliseconds;
+  readonly #promises = new PromiseMaker();
+  readonly #waiters = new Waiters();
+  readonly #subscription: AbortSubscription | undefined;
+  #closing: Closing | undefined;
+  #wasIdle = true;
+
+  constructor(options: PromisePoolOptions) {
+    if (typeof options !== 'object' || options === null) {
+      throw check.wrongType('options', 'an object with `concurrency`', options);
+    }
+    const perGroup = check.options('perGroup', options.perGroup).concurrency;
+    this.name = check.text('name', options.name, 'pool');
+    this.#queueTimeout = check.duration('queueTimeout', options.queueTimeout, NEVER);
+    this.#timeout = check.duration('timeout', options.timeout, NEVER);
+    this.#engine = new PoolEngine({
+      name: this.name,
+      limit: check.limit('concurrency', options.concurrency),
+      perGroup: perGroup === undefined ? NEVER : check.limit('perGroup.concurrency', perGroup),
+      maxQueue: check.count('maxQueue', options.maxQueue, NEVER),
+      abortGrace: check.duration('abortGrace', options.abortGrace, NEVER),
+      hooks: options.hooks,
+    });
+    this.#engine.onQuiet = () => this.#onQuiet();
+    const signal = check.abortSignal('signal', options.signal);
+    if (signal?.aborted === true) this.#closeBySignal(signal.reason);
+    else if (signal !== undefined)
+      this.#subscription = new AbortSubscription(signal, { onAbort: (reason) => this.#closeBySignal(reason) });
+  }
+
+  /** The limit now. Setting it resizes at once: growth starts waiting work in the same turn, shrinking waits for running work to end. */
+  get concurrency(): number {
+    return this.#engine.limit;
+  }
+
+  set concurrency(limit: number) {
+    const to = check.limit('concurrency', limit);
+    const from = this.#engine.limit;
+    if (to === from) return;
+    this.#engine.limit = to;
+    const { hooks } = this.#engine;
+    const { onLimitChange } = hooks.listeners;
+    if (onLimitChange !== undefined) hooks.tell(onLimitChange, { name: this.name, from, to });
+    this.#engine.pump();
+  }
+
+  /** Tasks in a slot, those that are overdue included. */
+  get running(): number {
+    return this.#engine.counters.running;
+  }
+
+  /** Tasks that wait. */
+  get queued(): number {
+    return this.#engine.counters.queued;
+  }
+
+  get isPaused(): boolean {
+    return this.#engine.isPaused;
+  }
+
+  /**
+   * Runs `task` when a slot is free and settles as it does. The task runs in the async context of this call.
+   *
+   * The task gets a signal that aborts on the caller's abort, on `timeout` and on `close`. The caller is then answered at once; a
+   * task that does not listen runs on and keeps its slot (it is overdue).
+   *
+   * @throws {RefusedError} it never ran: queue full, waited too long, cleared, closed.
+   * @throws {TimeoutError} it ran longer than `timeout`.
+   */
+  execute<T>(task: Task<T>, options?: ExecuteOptions): Promise<T> {
+    try {
+      return this.#submit(check.callable('task', task), options) as Promise<T>;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * The same function, through the pool. It sees neither the signal nor `this`: where they matter, write
+   * `(id) => pool.execute(...)`.
+   */
+  wrap<A extends unknown[], R>(fn: (...args: A) => Awaitable<R>, options?: ExecuteOptions): (...args: A) => Promise<R> {
+    check.callable('fn', fn);
+    return (...args) => this.execute(() => fn(...args), options);
+  }
+
+  /**
+   * Results in input order. The first error aborts the other items, waits for them, closes the source, then rejects; the caller's
+   * abort rejects at once. To keep every outcome, use `batchAllSettled`.
+   *
+   * Sources are read lazily, as slots come free: an infinite generator is fine. Items are tasks in every counter, outside `maxQueue`
+   * and `queueTimeout`.
+   */
+  map<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, options?: MapOptions<I>): Promise<R[]> {
+    try {
+      return this.#map(items, work, check.options('options', options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Starts nothing new until `resume`. Running tasks go on, new ones are accepted and wait. */
+  pause(): void {
+    if (this.#closing === undefined) this.#engine.isPaused = true;
+  }
+
+  resume(): void {
+    this.#engine.isPaused = false;
+    this.#engine.pump();
+  }
+
+  /**
+   * Empties the queue: its tasks reject with `reason`, default a `ClearedError`. Returns how many. Running tasks and `map` calls go on,
+   * the pool stays usable. A cleared promise that nobody looks at is no unhandled rejection.
+   */
+  clear(reason?: unknown): number {
+    const removed = this.#engine.lanes.remove((item) => item instanceof Job) as Job[];
+    this.#engine.counters.queued -= removed.length;
+    for (const job of removed) {
+      markHandled(job.promise);
+      this.#engine.refuse(job, reason === undefined ? new ClearedError({ source: this.name }) : reason, 'refused');
+    }
+    this.#onQuiet();
+    return removed.length;
+  }
+
+  /** Fulfils when nothing runs and nothing waits. With tasks waiting in a paused pool, that is after `resume`. */
+  onIdle(options?: SignalOptions): Promise<void> {
+    return this.#wait(() => this.#engine.isIdle, options);
+  }
+
+  /** Fulfils when fewer than `size` tasks wait: for producers that must not run ahead. */
+  onQueueBelow(size: number, options?: SignalOptions): Promise<void> {
+    try {
+      check.positiveInteger('size', size);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#wait(() => this.queued < size, options);
+  }
+
+  /**
+   * Takes nothing new: later submissions reject with `ClosedError`. Accepted work may finish for `grace`; then waiting tasks reject with
+   * `ClosedError` and running ones are aborted with `reason`. A paused pool resumes. Idempotent: all calls get the same report, and a
+   * later one may only shorten the grace.
+   */
+  close(options?: CloseOptions): Promise<CloseReport> {
+    try {
+      const closing = this.#closing ?? new Closing(this.#engine);
+      const isFirst = this.#closing === undefined;
+      this.#closing = closing;
+      try {
+        closing.ask(options, now());
+      } catch (error) {
+        if (isFirst) this.#closing = undefined;
+        throw error;
+      }
+      this.#subscription?.end();
+      this.resume();
+      return closing.report;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** `close()`: the block ends when the work has ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Adds hooks; returns the function that ends it. @throws {TypeError} not an object of functions. */
+  subscribe(hooks: PoolHooks): () => void {
+    return this.#engine.hooks.subscribe(hooks);
+  }
+
+  getMetrics(): PoolMetrics {
+    return this.#engine.counters.snapshot(this.name, this.concurrency, this.isPaused);
+  }
+
+  #submit(task: Task<unknown>, options: ExecuteOptions | undefined): Promise<unknown> {
+    const engine = this.#engine;
+    if (options === undefined && this.#timeout === NEVER)
+      return this.#place(this.#makeJob(task, engine.lanes.ungrouped), 1, this.#queueTimeout);
+    const given = check.options('options', options);
+    const signal = check.abortSignal('signal', given.signal);
+    const timeout = check.duration('timeout', given.timeout, this.#timeout);
+    const queueTimeout = check.duration('queueTimeout', given.queueTimeout, this.#queueTimeout);
+    const level = levelOf(given.priority);
+    const group = this.#group(given.group);
+    const job = this.#makeJob(task, group);
+    if (signal?.aborted === true) {
+      engine.counters.calls++;
+      engine.refuse(job, signal.reason, 'aborted');
+      return job.promise;
+    }
+    if (signal !== undefined || timeout !== NEVER || queueTimeout !== NEVER)
+      job.watch = new Watch(engine, job, signal, timeout);
+    return this.#place(job, level, queueTimeout);
+  }
+
+  #makeJob(task: Task<unknown>, group: Group<Waiting>): Job {
+    const promise = this.#promises.make();
+    return new Job(task, group, promise, this.#promises.takeResolve());
+  }
+
+  #place(job: Job, level: Level, queueTimeout: Milliseconds): Promise<unknown> {
+    const engine = this.#engine;
+    engine.counters.calls++;
+    this.#wasIdle = false;
+    if (this.#closing !== undefined) {
+      engine.refuse(job, new ClosedError({ source: this.name }), 'refused');
+    } else {
+      engine.time(job);
+      if (engine.mayStartNow(job.group)) engine.startNow(job);
+      else engine.enqueue(job, level, queueTimeout);
+    }
+    return job.promise;
+  }
+
+  #group(id: Key | undefined): Group<Waiting> {
+    const { lanes } = this.#engine;
+    return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
+  }
+
+  #map<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, options: MapOptions<I>): Promise<R[]> {
+    const engine = this.#engine;
+    check.callable('work', work);
+    const signal = check.abortSignal('signal', options.signal);
+    const timeout = check.duration('timeout', options.timeout, this.#timeout);
+    const level = levelOf(options.priority);
+    if (typeof options.group !== 'function' && options.group !== undefined) mapKey('group', options.group);
+    if (options.concurrency === undefined && engine.limit === NEVER && !Array.isArray(items)) {
+      throw check.wrongType(
+        'concurrency',
+        'given, as the pool is unlimited and `items` is not an array',
+        options.concurrency,
+      );
+    }
+    const concurrency = options.concurrency === undefined ? NEVER : check.limit('concurrency', options.concurrency);
+    const { source, isAsync } = open(items);
+    if (this.#closing !== undefined) throw new ClosedError({ source: this.name });
+    if (signal?.aborted === true) throw signal.reason;
+    this.#wasIdle = false;
+    return new MapRun<I, R>({
+      engine,
+      source,
+      isAsync,
+      work,
+      concurrency,
+      timeout,
+      level,
+      group: options.group,
+      signal,
+    }).promise;
+  }
+
+  #wait(isDue: () => boolean, options: SignalOptions | undefined): Promise<void> {
+    try {
+      return this.#waiters.wait(isDue, check.abortSignal('signal', check.options('options', options).signal));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #closeBySignal(reason: unknown): void {
+    void this.close({ grace: 0, reason });
+  }
+
+  /** Something has left the queue or a slot. */
+  #onQuiet(): void {
+    if (!this.#waiters.isEmpty) this.#waiters.look();
+    this.#closing?.look();
+    if (this.#wasIdle || !this.#engine.isIdle) return;
+    this.#wasIdle = true;
+    const { hooks } = this.#engine;
+    const { onIdle } = hooks.listeners;
+    if (onIdle !== undefined) hooks.tell(onIdle, { name: this.name });
+  }
+}
+
+function open<I>(items: Iterable<I> | AsyncIterable<I>): { source: Iterator<I> | AsyncIterator<I>; isAsync: boolean } {
+  const either = items as (Partial<Iterable<I>> & Partial<AsyncIterable<I>>) | null | undefined;
+  const openAsync = either?.[Symbol.asyncIterator];
+  if (typeof openAsync === 'function') return { source: openAsync.call(either), isAsync: true };
+  const openSync = either?.[Symbol.iterator];
+  if (typeof openSync === 'function') return { source: openSync.call(either), isAsync: false };
+  throw check.wrongType('items', 'iterable', items);
+}

@@ -1,0 +1,39 @@
+import type { LazyContext } from '../core/task-context.js';
+import type { Awaitable } from '../core/types.js';
+import type { Waiting } from './engine.js';
+import type { Group } from './lanes.js';
+import type { Watch } from './watch.js';
+
+/**
+ * The life of one run of a function.
+ *
+ *   waiting ──► running ──► ended          its caller was told when it ended
+ *      │           ├──► timedOut ──► ended  its caller was told before: it is overdue until it ends
+ *      │           └──► aborted ──► ended
+ *      └──► ended                           it never ran
+ */
+type RunState = 'waiting' | 'running' | 'timedOut' | 'aborted' | 'ended';
+
+/** One piece of work that needs a slot: a task given to `execute`, or one item of `map`. */
+export abstract class Run {
+  state: RunState = 'waiting';
+  readonly group: Group<Waiting>;
+  /** When it was submitted, monotonic ms, if it is timed. */
+  queuedAt: number | undefined;
+  /** For how many runs its durations count; 0: they are not taken. */
+  weight = 0;
+  /** Its timeouts and its caller's signal, if it has any. */
+  watch: Watch | undefined;
+
+  constructor(group: Group<Waiting>) {
+    this.group = group;
+  }
+
+  abstract makeContext(): LazyContext;
+  /** Enters the function. May throw. */
+  abstract call(context: LazyContext): Awaitable<unknown>;
+  /** Answers the caller; called once. */
+  abstract tell(isFulfilled: boolean, result: unknown): void;
+  /** It has left its slot: it ended, or was abandoned. */
+  abstract left(): void;
+}

@@ -1,0 +1,30 @@
+import type { LazyContext } from '../core/task-context.js';
+import type { Run } from './run.js';
+
+interface SlotOwner {
+  /** What runs in the slot has settled. */
+  ended(slot: Slot, isFulfilled: boolean, result: unknown): void;
+}
+
+/**
+ * A place to run. Its two reactions are made once and serve all runs that it holds, one after the other, so a task that has to
+ * wait costs no closure.
+ */
+export class Slot {
+  run: Run | undefined;
+  context: LazyContext | undefined;
+  /** When the function was entered, monotonic ms, if the run is timed. */
+  startedAt: number | undefined;
+  waitMs = 0;
+  /** Given up: what it holds runs on outside the limit, and its end frees nothing. */
+  isAbandoned = false;
+  /** Its index among the busy slots. */
+  place = -1;
+  readonly fulfilled: (value: unknown) => void;
+  readonly rejected: (reason: unknown) => void;
+
+  constructor(owner: SlotOwner) {
+    this.fulfilled = (value) => owner.ended(this, true, value);
+    this.rejected = (reason) => owner.ended(this, false, reason);
+  }
+}
