@@ -52,6 +52,12 @@ export class Deadlines {
     else if (this.#dead > SWEEP_FROM && this.#dead > this.#heap.length / 2) this.#sweep();
   }
 
+  /** Cancels all of them. */
+  clear(): void {
+    for (const deadline of this.#heap) deadline.expire = undefined;
+    this.#reset();
+  }
+
   #reset(): void {
     this.#heap = [];
     this.#dead = 0;

@@ -69,7 +69,9 @@ export class HookSet<H extends object> {
     for (const { hooks } of this.#subscriptions) {
       for (const name of this.#names) {
         const hook = hooks[name] as Hook<unknown> | undefined;
-        if (hook !== undefined) (collected[name] ??= []).push({ hook, owner: hooks });
+        if (hook === undefined) continue;
+        collected[name] ??= [];
+        collected[name].push({ hook, owner: hooks });
       }
     }
     this.listeners = collected as ListenersOf<H>;

@@ -58,8 +58,9 @@ export class Closing {
   }
 
   #cut(): void {
-    const { name, lanes, busy, maps } = this.#engine;
+    const { name, lanes, busy, maps, counters } = this.#engine;
     this.#isCut = true;
+    const abortedBefore = counters.aborted;
     const reason = this.#reason ?? new ClosedError({ source: name });
     for (const map of [...maps]) {
       markHandled(map.promise);
@@ -69,15 +70,15 @@ export class Closing {
     for (const job of waiting) {
       this.#refused++;
       markHandled(job.promise);
-      this.#engine.counters.queued--;
+      counters.queued--;
       this.#engine.refuse(job, new ClosedError({ source: name }), 'refused');
     }
     for (const slot of [...busy]) {
       if (slot.run?.state !== 'running') continue;
-      this.#aborted++;
       if (slot.run instanceof Job) markHandled(slot.run.promise);
       this.#engine.cut(slot, 'aborted', reason);
     }
+    this.#aborted = counters.aborted - abortedBefore;
     this.#timer = this.#abortGrace === NEVER ? undefined : new Timer(() => this.#finish(), this.#abortGrace);
     this.#engine.onQuiet?.();
   }

@@ -23,6 +23,8 @@ export interface Waiting extends Waiter {
 
 interface MapInProgress {
   readonly promise: Promise<unknown>;
+  /** Queues up for a slot that nobody else wants. Answers whether it did. */
+  askForMore(): boolean;
   /** Rejects its caller at once and cuts its items. */
   abort(reason: unknown): void;
 }
@@ -171,11 +173,20 @@ export class PoolEngine {
     this.#isUnsettled = true;
     while (this.hasFreeSlot) {
       const next = this.lanes.take();
-      if (next === undefined) break;
+      if (next === undefined) {
+        if (this.#offerToMaps()) continue;
+        break;
+      }
       const slot = this.#takeSlot();
       if (!next.enter(this, slot, time)) this.#spare.push(slot);
     }
     this.#isUnsettled = false;
+  }
+
+  #offerToMaps(): boolean {
+    let isTaken = false;
+    for (const map of this.maps) if (map.askForMore()) isTaken = true;
+    return isTaken;
   }
 
   /** What runs in the slot has settled. Called by the slot's reactions. */

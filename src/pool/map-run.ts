@@ -59,8 +59,9 @@ export interface MapRunOptions<I, R> {
 }
 
 /**
- * One call of `map`: a single entry in the lanes that asks for a slot, pulls an item into it and queues up again for the next. So it
- * takes turns with everything else that waits, keeps its slots from item to item where nothing else does, and grows with the limit.
+ * One call of `map`: a single entry in the lanes that waits for a slot and pulls an item into it. When an item ends it queues up again,
+ * behind whatever waits by then; where nothing waits it thereby keeps its slot. Slots that stay free are offered to the maps, so a map
+ * grows with the limit and into what others leave.
  *
  * No slot is held while an asynchronous source makes us wait; the item that arrives queues like anybody.
  *
@@ -144,17 +145,24 @@ export class MapRun<I, R> implements Waiting {
     this.#end();
   }
 
+  /** A slot is free and nobody waits for it: queues up for one more. Answers whether it did. */
+  askForMore(): boolean {
+    return this.#ask();
+  }
+
   /** Queues up for the next item, unless it does already, may not, or there is none. */
-  #ask(): void {
-    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling) return;
-    if (this.#isExhausted || this.#inFlight >= this.#options.concurrency) return;
+  #ask(): boolean {
+    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling) return false;
+    if (this.#isExhausted || this.#inFlight >= this.#options.concurrency) return false;
     try {
       const { group, level } = this.#options;
-      this.#waitsIn =
-        typeof group === 'function' && this.#pulled === undefined ? this.#engine.lanes.ungrouped : this.#groupOfNext();
+      const isUnknown = typeof group === 'function' && this.#pulled === undefined;
+      this.#waitsIn = isUnknown ? this.#engine.lanes.ungrouped : this.#groupOfNext();
       this.#engine.lanes.push(this, level, this.#waitsIn);
+      return true;
     } catch (error) {
       this.fail(error);
+      return false;
     }
   }
 
@@ -180,12 +188,19 @@ export class MapRun<I, R> implements Waiting {
     try {
       if (this.#pulled === undefined) this.#pull();
       const actual = this.#pulled === undefined || this.#state !== 'open' ? undefined : this.#groupOfNext();
-      if (actual === group) return this.#start(slot, group, time);
+      if (actual === group) {
+        this.#start(slot, group, time);
+        return;
+      }
       lanes.leave(group);
-      if (actual === undefined) return this.#settleIfDone();
-      if (!lanes.mayStart(actual)) return this.#ask();
-      lanes.enter(actual);
-      this.#start(slot, actual, time);
+      if (actual === undefined) {
+        this.#settleIfDone();
+      } else if (lanes.mayStart(actual)) {
+        lanes.enter(actual);
+        this.#start(slot, actual, time);
+      } else {
+        this.#ask();
+      }
     } catch (error) {
       lanes.leave(group);
       this.fail(error);
@@ -203,7 +218,6 @@ export class MapRun<I, R> implements Waiting {
     this.#engine.time(run);
     this.#engine.occupy(slot, run, run.queuedAt ?? time);
     this.#engine.enterFunction(slot);
-    this.#ask();
   }
 
   #pull(): void {

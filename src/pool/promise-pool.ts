@@ -234,7 +234,7 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   #submit(task: Task<unknown>, options: ExecuteOptions | undefined): Promise<unknown> {
     const engine = this.#engine;
-    if (options === undefined && this.#timeout === NEVER)
+    if (options === undefined && this.#timeout === NEVER && this.#queueTimeout === NEVER)
       return this.#place(this.#makeJob(task, engine.lanes.ungrouped), 1, this.#queueTimeout);
     const given = check.options('options', options);
     const signal = check.abortSignal('signal', given.signal);

@@ -1,0 +1,166 @@
+import { fc } from '@fast-check/vitest';
+import { describe, expect, test } from 'vitest';
+import { type Group, Lanes, type Level } from '../../src/pool/lanes.js';
+import { property } from '../support/runs.js';
+
+interface Item {
+  readonly id: number;
+  isDead: boolean;
+}
+
+/**
+ * The one rule, as the design words it, over one flat list: what the three rings must agree with. A group that is at its limit
+ * when its turn comes loses the turn, and comes back as the last one when one of its tasks has ended.
+ */
+class NaiveLanes {
+  readonly waiting: { item: Item; level: number; group: string }[] = [];
+  readonly running = new Map<string, number>();
+  readonly #passed = [0, 0, 0];
+  readonly #turns: string[][] = [[], [], []];
+
+  constructor(readonly perGroup: number) {}
+
+  push(item: Item, level: number, group: string): void {
+    this.waiting.push({ item, level, group });
+    this.#lineUp(level, group);
+  }
+
+  take(): Item | undefined {
+    const levels = [0, 1, 2].filter((level) => this.#next(level) !== undefined);
+    const passed = (level: number) => this.#passed[level] as number;
+    const [starving] = levels.filter((level) => passed(level) >= 16).sort((a, b) => passed(b) - passed(a));
+    const chosen = starving ?? levels[0];
+    for (const level of [0, 1, 2])
+      this.#passed[level] = levels.includes(level) && level !== chosen ? passed(level) + 1 : 0;
+    if (chosen === undefined) return undefined;
+    const group = this.#turns[chosen]?.shift() as string;
+    const place = this.waiting.findIndex((each) => each.level === chosen && each.group === group);
+    const [taken] = this.waiting.splice(place, 1);
+    this.running.set(group, (this.running.get(group) ?? 0) + 1);
+    this.#lineUp(chosen, group);
+    return taken?.item;
+  }
+
+  leave(group: string): void {
+    this.running.set(group, (this.running.get(group) ?? 0) - 1);
+    for (const level of [0, 1, 2]) this.#lineUp(level, group);
+  }
+
+  #mayStart(group: string): boolean {
+    return (this.running.get(group) ?? 0) < this.perGroup;
+  }
+
+  #lineUp(level: number, group: string): void {
+    const hasWork = this.waiting.some((each) => each.level === level && each.group === group);
+    if (hasWork && this.#mayStart(group) && !this.#turns[level]?.includes(group)) this.#turns[level]?.push(group);
+  }
+
+  #next(level: number): string | undefined {
+    const turns = this.#turns[level] as string[];
+    while (turns[0] !== undefined && !this.#mayStart(turns[0])) turns.shift();
+    return turns[0];
+  }
+}
+
+const names = ['', 'a', 'b', 'c'];
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('push' as const),
+      level: fc.integer({ min: 0, max: 2 }),
+      group: fc.constantFrom(...names),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('take' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), which: fc.nat() }) },
+);
+
+function group(lanes: Lanes<Item>, name: string): Group<Item> {
+  return name === '' ? lanes.ungrouped : lanes.group(name, name);
+}
+
+describe('lanes', () => {
+  property([fc.array(step, { maxLength: 200 }), fc.constantFrom(1, 2, Number.POSITIVE_INFINITY)])(
+    'choose what the rule chooses, whatever comes and ends',
+    (steps, perGroup) => {
+      const lanes = new Lanes<Item>(perGroup);
+      const model = new NaiveLanes(perGroup);
+      const running: { group: Group<Item>; name: string }[] = [];
+      const nameOf = new Map<number, string>();
+      let id = 0;
+      for (const each of steps) {
+        if (each.do === 'push') {
+          const item = { id: id++, isDead: false };
+          nameOf.set(item.id, each.group);
+          lanes.push(item, each.level as Level, group(lanes, each.group));
+          model.push(item, each.level, each.group);
+        } else if (each.do === 'take') {
+          const taken = lanes.take();
+          expect(taken?.id).toBe(model.take()?.id);
+          if (taken !== undefined) {
+            const name = nameOf.get(taken.id) as string;
+            running.push({ group: group(lanes, name), name });
+          }
+        } else if (running.length > 0) {
+          const [ended] = running.splice(each.which % running.length, 1);
+          if (ended === undefined) continue;
+          lanes.leave(ended.group);
+          model.leave(ended.name);
+        }
+        expect(lanes.length).toBe(model.waiting.length);
+      }
+    },
+  );
+
+  property([
+    fc.array(fc.tuple(fc.constantFrom(...names), fc.integer({ min: 0, max: 2 }), fc.boolean()), { maxLength: 300 }),
+  ])('pass over the dead, count the living, and forget groups that have nothing left', (tasks) => {
+    const lanes = new Lanes<Item>(Number.POSITIVE_INFINITY);
+    const items = tasks.map(([name, level, dies], id) => {
+      const item = { id, isDead: false };
+      lanes.push(item, level as Level, group(lanes, name));
+      return { item, name, dies };
+    });
+    for (const { item, dies } of items) {
+      if (!dies) continue;
+      item.isDead = true;
+      lanes.bury();
+    }
+    const alive = items.filter(({ dies }) => !dies);
+    expect(lanes.length).toBe(alive.length);
+    const taken: number[] = [];
+    for (let next = lanes.take(); next !== undefined; next = lanes.take()) {
+      taken.push(next.id);
+      lanes.leave(group(lanes, items[next.id]?.name ?? ''));
+    }
+    expect(taken.sort((a, b) => a - b)).toEqual(alive.map(({ item }) => item.id));
+    expect(lanes.remove(() => true)).toEqual([]);
+    expect(lanes.groups).toBe(0);
+  });
+
+  test('serve a level that was passed over 16 times, though higher ones have work', () => {
+    const lanes = new Lanes<Item & { level: number }>(Number.POSITIVE_INFINITY);
+    for (let i = 0; i < 60; i++) lanes.push({ id: i, isDead: false, level: 0 }, 0, lanes.ungrouped);
+    for (let i = 0; i < 3; i++) lanes.push({ id: i, isDead: false, level: 2 }, 2, lanes.ungrouped);
+    const order = Array.from({ length: 51 }, () => lanes.take()?.level);
+    expect(order.flatMap((level, at) => (level === 2 ? [at] : []))).toEqual([16, 33, 50]);
+  });
+
+  // POOL-14 Effect-TS/effect#7580: a late cleanup of one key deleted the re-created lane and stranded its waiter.
+  test('never delete the new record of a group with what is left of its old one', () => {
+    const lanes = new Lanes<Item>(1);
+    const buried = { id: 1, isDead: false };
+    lanes.push(buried, 1, lanes.group('k', 'k'));
+    buried.isDead = true;
+    lanes.bury();
+    lanes.remove(() => false);
+    expect(lanes.groups).toBe(0);
+    const second = { id: 2, isDead: false };
+    lanes.push(second, 1, lanes.group('k', 'k'));
+    expect(lanes.take()).toBe(second);
+    expect(lanes.groups).toBe(1);
+    lanes.push({ id: 3, isDead: false }, 1, lanes.group('k', 'k'));
+    expect(lanes.take()).toBeUndefined();
+  });
+});
