@@ -60,8 +60,10 @@ export class PoolEngine {
   readonly maps = new Set<MapInProgress>();
   /** Busy slots; order without meaning. Abandoned ones are not among them. */
   readonly busy: Slot[] = [];
-  /** Told when something has left the queue or a slot. */
+  /** Told when something has left the queue or a slot, if `isWatched`. */
   onQuiet: (() => void) | undefined;
+  /** Somebody waits for the pool to become quiet. */
+  isWatched = false;
 
   readonly #maxQueue: number;
   readonly #abortGrace: Milliseconds;
@@ -310,8 +312,9 @@ export class PoolEngine {
   }
 
   #quiet(time: Milliseconds | undefined): void {
-    this.pump(time);
-    this.onQuiet?.();
+    if (this.lanes.length > 0 || this.maps.size > 0) this.pump(time);
+    else this.#isUnsettled = false;
+    if (this.isWatched || this.hooks.listeners.onIdle !== undefined) this.onQuiet?.();
   }
 
   #runMs(slot: Slot, time: Milliseconds | undefined): Milliseconds {

@@ -175,7 +175,7 @@ export class PromisePool implements Executor, AsyncDisposable {
       markHandled(job.promise);
       this.#engine.refuse(job, reason === undefined ? new ClearedError({ source: this.name }) : reason, 'refused');
     }
-    this.#onQuiet();
+    if (removed.length > 0) this.#onQuiet();
     return removed.length;
   }
 
@@ -204,6 +204,7 @@ export class PromisePool implements Executor, AsyncDisposable {
       const closing = this.#closing ?? new Closing(this.#engine);
       const isFirst = this.#closing === undefined;
       this.#closing = closing;
+      this.#engine.isWatched = true;
       try {
         closing.ask(options, now());
       } catch (error) {
@@ -311,7 +312,9 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   #wait(isDue: () => boolean, options: SignalOptions | undefined): Promise<void> {
     try {
-      return this.#waiters.wait(isDue, check.abortSignal('signal', check.options('options', options).signal));
+      const signal = check.abortSignal('signal', check.options('options', options).signal);
+      this.#engine.isWatched = true;
+      return this.#waiters.wait(isDue, signal);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -323,8 +326,9 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   /** Something has left the queue or a slot. */
   #onQuiet(): void {
-    if (!this.#waiters.isEmpty) this.#waiters.look();
+    this.#waiters.look();
     this.#closing?.look();
+    this.#engine.isWatched = this.#closing !== undefined || !this.#waiters.isEmpty;
     if (this.#wasIdle || !this.#engine.isIdle) return;
     this.#wasIdle = true;
     const { hooks } = this.#engine;
