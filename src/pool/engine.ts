@@ -7,11 +7,11 @@ import type { Milliseconds } from '../core/types.js';
 import { HookSet } from '../metrics/hooks.js';
 import { Sampler } from '../metrics/sampler.js';
 import { QueueFullError, QueueTimeoutError } from './errors.js';
-import { POOL_HOOKS, type PoolHooks } from './hooks.js';
+import { POOL_HOOKS, type PoolHooks, type PoolSettleEvent } from './hooks.js';
 import type { Job } from './job.js';
 import { type Group, Lanes, type Level, type Waiter } from './lanes.js';
 import { PoolCounters } from './metrics.js';
-import type { Run } from './run.js';
+import { type Run, Timing } from './run.js';
 import { Slot } from './slot.js';
 import { Watch } from './watch.js';
 
@@ -106,15 +106,14 @@ export class PoolEngine {
     const isSampled = this.#sampler.next();
     if (!isSampled && (this.hooks.isEmpty || !this.#hooksWantTimes)) return;
     const time = now();
-    run.queuedAt = time;
-    run.weight = isSampled ? this.#sampler.weight(time) : 0;
+    run.timing = new Timing(time, isSampled ? this.#sampler.weight(time) : 0);
   }
 
   /** Starts a task inside its submission. */
   startNow(run: Run): void {
     this.lanes.enter(run.group);
     const slot = this.#takeSlot();
-    this.occupy(slot, run, run.queuedAt);
+    this.occupy(slot, run, run.timing?.queuedAt);
     this.enterFunction(slot);
   }
 
@@ -127,11 +126,16 @@ export class PoolEngine {
     run.state = 'running';
     counters.running++;
     if (counters.running > counters.peakRunning) counters.peakRunning = counters.running;
-    if (run.queuedAt !== undefined) this.#startClock(slot, run, time ?? now());
+    if (run.timing !== undefined) this.#startClock(run.timing, time ?? now());
     run.watch?.started(slot);
     const { onStart } = this.hooks.listeners;
     if (onStart === undefined) return;
-    this.hooks.tell(onStart, { name: this.name, group: run.group.id, running: counters.running, waitMs: slot.waitMs });
+    this.hooks.tell(onStart, {
+      name: this.name,
+      group: run.group.id,
+      running: counters.running,
+      waitMs: run.timing?.waitMs ?? 0,
+    });
   }
 
   readonly enterFunction = (slot: Slot): void => {
@@ -196,7 +200,7 @@ export class PoolEngine {
     const run = slot.run as Run;
     const { counters } = this;
     const { state } = run;
-    const time = slot.startedAt === undefined ? undefined : now();
+    const time = run.timing === undefined ? undefined : now();
     if (!slot.isAbandoned) {
       this.#vacate(slot, run, time);
       if (state !== 'running') counters.overdue--;
@@ -208,17 +212,10 @@ export class PoolEngine {
     if (state === 'running') run.tell(isFulfilled, result);
     const { onSettle } = this.hooks.listeners;
     if (onSettle !== undefined) {
-      const status =
-        state === 'running' ? (isFulfilled ? 'fulfilled' : 'rejected') : state === 'timedOut' ? 'timeout' : 'aborted';
-      const runMs = this.#runMs(slot, time);
-      this.hooks.tell(onSettle, {
-        name: this.name,
-        group: run.group.id,
-        status,
-        error: isFulfilled ? undefined : result,
-        waitMs: slot.waitMs,
-        runMs,
-      });
+      const error = isFulfilled ? undefined : result;
+      const status = statusOf(state, isFulfilled);
+      const event = { status, error, waitMs: run.timing?.waitMs ?? 0, runMs: runMs(run, time) };
+      this.hooks.tell(onSettle, { name: this.name, group: run.group.id, ...event });
     }
     if (!slot.isAbandoned) this.#handOn(slot, run, time);
   }
@@ -236,7 +233,7 @@ export class PoolEngine {
     run.tell(false, reason);
     const { onOverdue } = this.hooks.listeners;
     if (onOverdue !== undefined) {
-      this.hooks.tell(onOverdue, { name: this.name, group: run.group.id, runMs: this.#runMs(slot, undefined) });
+      this.hooks.tell(onOverdue, { name: this.name, group: run.group.id, runMs: runMs(run, undefined) });
     }
     LazyContext.abort(slot.context as LazyContext, reason);
   }
@@ -245,13 +242,13 @@ export class PoolEngine {
   abandon(slot: Slot): void {
     const run = slot.run as Run;
     slot.isAbandoned = true;
-    const time = slot.startedAt === undefined ? undefined : now();
+    const time = run.timing === undefined ? undefined : now();
     this.#vacate(slot, run, time);
     this.counters.overdue--;
     this.counters.abandoned++;
     const { onAbandon } = this.hooks.listeners;
     if (onAbandon !== undefined) {
-      this.hooks.tell(onAbandon, { name: this.name, group: run.group.id, runMs: this.#runMs(slot, time) });
+      this.hooks.tell(onAbandon, { name: this.name, group: run.group.id, runMs: runMs(run, time) });
     }
     run.left();
     this.#quiet(time);
@@ -266,7 +263,7 @@ export class PoolEngine {
     run.tell(false, reason);
     const { onRefuse } = this.hooks.listeners;
     if (onRefuse === undefined) return;
-    const waitMs = run.queuedAt === undefined ? 0 : now() - run.queuedAt;
+    const waitMs = run.timing === undefined ? 0 : now() - run.timing.queuedAt;
     this.hooks.tell(onRefuse, { name: this.name, group: run.group.id, reason, waitMs });
   }
 
@@ -282,10 +279,9 @@ export class PoolEngine {
     return this.#spare.pop() ?? new Slot(this);
   }
 
-  #startClock(slot: Slot, run: Run, time: Milliseconds): void {
-    slot.startedAt = time;
-    slot.waitMs = time - (run.queuedAt as Milliseconds);
-    if (run.weight > 0) this.counters.waited(slot.waitMs, time, run.weight);
+  #startClock(timing: Timing, time: Milliseconds): void {
+    timing.startedAt = time;
+    if (timing.weight > 0) this.counters.waited(timing.waitMs, time, timing.weight);
   }
 
   /** The run leaves the slot: counted, but not handed on yet. */
@@ -298,14 +294,14 @@ export class PoolEngine {
       this.busy[slot.place] = last;
       last.place = slot.place;
     }
-    if (time !== undefined && run.weight > 0) this.counters.ran(this.#runMs(slot, time), time, run.weight);
+    if (time === undefined || run.timing === undefined) return;
+    const { startedAt, weight } = run.timing;
+    if (weight > 0) this.counters.ran(time - startedAt, time, weight);
   }
 
   #handOn(slot: Slot, run: Run, time: Milliseconds | undefined): void {
     slot.run = undefined;
     slot.context = undefined;
-    slot.startedAt = undefined;
-    slot.waitMs = 0;
     if (this.#spare.length < SPARE_SLOTS) this.#spare.push(slot);
     run.left();
     this.#quiet(time);
@@ -317,12 +313,18 @@ export class PoolEngine {
     if (this.isWatched || this.hooks.listeners.onIdle !== undefined) this.onQuiet?.();
   }
 
-  #runMs(slot: Slot, time: Milliseconds | undefined): Milliseconds {
-    return slot.startedAt === undefined ? 0 : (time ?? now()) - slot.startedAt;
-  }
-
   get #hooksWantTimes(): boolean {
     const { onStart, onSettle, onRefuse, onOverdue, onAbandon } = this.hooks.listeners;
     return (onStart ?? onSettle ?? onRefuse ?? onOverdue ?? onAbandon) !== undefined;
   }
+}
+
+/** 0 for a run that is not timed: a hook that came later than the run. */
+function runMs({ timing }: Run, time: Milliseconds | undefined): Milliseconds {
+  return timing === undefined ? 0 : (time ?? now()) - timing.startedAt;
+}
+
+function statusOf(state: Run['state'], isFulfilled: boolean): PoolSettleEvent['status'] {
+  if (state === 'running') return isFulfilled ? 'fulfilled' : 'rejected';
+  return state === 'timedOut' ? 'timeout' : 'aborted';
 }

@@ -216,7 +216,7 @@ export class MapRun<I, R> implements Waiting {
     this.#inFlight++;
     this.#engine.counters.calls++;
     this.#engine.time(run);
-    this.#engine.occupy(slot, run, run.queuedAt ?? time);
+    this.#engine.occupy(slot, run, run.timing?.queuedAt ?? time);
     this.#engine.enterFunction(slot);
   }
 

@@ -1,5 +1,5 @@
 import type { LazyContext } from '../core/task-context.js';
-import type { Awaitable } from '../core/types.js';
+import type { Awaitable, Milliseconds } from '../core/types.js';
 import type { Waiting } from './engine.js';
 import type { Group } from './lanes.js';
 import type { Watch } from './watch.js';
@@ -14,14 +14,29 @@ import type { Watch } from './watch.js';
  */
 type RunState = 'waiting' | 'running' | 'timedOut' | 'aborted' | 'ended';
 
+/** The moments of one run that is timed, monotonic ms. */
+export class Timing {
+  startedAt: Milliseconds;
+
+  /** @param weight for how many runs its durations count; 0: only hooks are told. */
+  constructor(
+    readonly queuedAt: Milliseconds,
+    readonly weight: number,
+  ) {
+    this.startedAt = queuedAt;
+  }
+
+  get waitMs(): Milliseconds {
+    return this.startedAt - this.queuedAt;
+  }
+}
+
 /** One piece of work that needs a slot: a task given to `execute`, or one item of `map`. */
 export abstract class Run {
   state: RunState = 'waiting';
   readonly group: Group<Waiting>;
-  /** When it was submitted, monotonic ms, if it is timed. */
-  queuedAt: number | undefined;
-  /** For how many runs its durations count; 0: they are not taken. */
-  weight = 0;
+  /** Undefined: it is not timed. */
+  timing: Timing | undefined;
   /** Its timeouts and its caller's signal, if it has any. */
   watch: Watch | undefined;
 

@@ -13,9 +13,6 @@ interface SlotOwner {
 export class Slot {
   run: Run | undefined;
   context: LazyContext | undefined;
-  /** When the function was entered, monotonic ms, if the run is timed. */
-  startedAt: number | undefined;
-  waitMs = 0;
   /** Given up: what it holds runs on outside the limit, and its end frees nothing. */
   isAbandoned = false;
   /** Its index among the busy slots. */
