@@ -1,0 +1,5 @@
+import type { PromisePool } from 'paceline';
+
+import paceline = require('paceline');
+
+export const pool: PromisePool = new paceline.PromisePool({ concurrency: 2 });
