@@ -1,0 +1,37 @@
+import { LazyContext } from '../core/task-context.js';
+import type { TaskContext } from '../core/types.js';
+import type { Attempts } from './attempts.js';
+
+/** What one attempt is given. Its signal aborts on the caller's abort and on either timeout. */
+export interface AttemptContext extends TaskContext {
+  /** From 1. */
+  readonly attempt: number;
+  /** What the attempt before threw; undefined in the first. */
+  readonly lastError: unknown;
+  /**
+   * Marks an error as final for this call and hands it back: `throw context.stop(new Error('gone'))`. It is still final where it is
+   * wrapped, as the `cause` of what is thrown. An error that is marked but not thrown ends nothing.
+   */
+  stop<E>(error: E): E;
+}
+
+export class LazyAttemptContext extends LazyContext implements AttemptContext {
+  readonly #attempts: Attempts;
+  readonly attempt: number;
+  readonly lastError: unknown;
+
+  constructor(attempts: Attempts, attempt: number, lastError: unknown) {
+    super();
+    this.#attempts = attempts;
+    this.attempt = attempt;
+    this.lastError = lastError;
+  }
+
+  // A getter, so that it can be taken off the context and costs nothing where it is not.
+  get stop(): <E>(error: E) => E {
+    return (error) => {
+      this.#attempts.stop(error);
+      return error;
+    };
+  }
+}
