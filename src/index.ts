@@ -1,0 +1,117 @@
+// Vocabulary
+
+export type {
+  Awaitable,
+  CloseOptions,
+  CloseReport,
+  Executor,
+  Key,
+  KeyPart,
+  Milliseconds,
+  Settled,
+  SignalOptions,
+  Task,
+  TaskContext,
+  Verdict,
+  WaitUntil,
+} from './core/types.js';
+export { classifyError, classifyResult } from './core/verdicts.js';
+export { retryAfter } from './limits/index.js';
+export type { DurationSummary } from './metrics/histogram.js';
+
+// Errors
+
+export { ClosedError, type ErrorCode, PacelineError, RefusedError, TimeoutError } from './core/errors.js';
+export { type ErrorByCode, isPacelineError, isRefusedError } from './errors/index.js';
+
+// Bound it
+
+export {
+  ClearedError,
+  type ExecuteOptions,
+  type GroupLimits,
+  type ItemContext,
+  type MapOptions,
+  type PoolAbandonEvent,
+  type PoolHooks,
+  type PoolMetrics,
+  type PoolQueueEvent,
+  type PoolRefuseEvent,
+  type PoolSettleEvent,
+  type PoolStartEvent,
+  PromisePool,
+  type PromisePoolOptions,
+  QueueFullError,
+  QueueTimeoutError,
+} from './pool/index.js';
+
+// Share it
+
+export {
+  type CoalesceOptions,
+  type CoalescerHitEvent,
+  type CoalescerHooks,
+  type CoalescerJoinEvent,
+  type CoalescerLoadEndEvent,
+  type CoalescerLoadEvent,
+  type CoalescerMetrics,
+  type LoadContext,
+  type LoadInfo,
+  RequestCoalescer,
+  type RequestCoalescerOptions,
+} from './coalescer/index.js';
+
+// Batch it
+
+export {
+  type BatchContext,
+  type BatchFulfilled,
+  type BatchOptions,
+  type BatchProgress,
+  type BatchRejected,
+  type BatchReport,
+  type BatchResult,
+  type BatchSkipped,
+  type BatchStats,
+  batchAllSettled,
+  type ChunkAnswer,
+  type ChunkContext,
+  type ChunkOptions,
+  chunkAllSettled,
+  type GatherOptions,
+  type GatherReport,
+  gatherAllSettled,
+  type ItemFailure,
+  MissingResultError,
+} from './batch/index.js';
+
+// Retry it
+
+export {
+  type AttemptContext,
+  getRetryInfo,
+  type RetryContext,
+  type RetryEvent,
+  type RetryGiveUpEvent,
+  type RetryHooks,
+  type RetryInfo,
+  type RetryOptions,
+  type RetryRules,
+  type RetryTimeouts,
+  retryWithBackoff,
+} from './retry/index.js';
+
+// Detach it
+
+export {
+  type BackgroundContext,
+  type BackgroundHooks,
+  type BackgroundMetrics,
+  type BackgroundSettleEvent,
+  type BackgroundTaskOptions,
+  BackgroundTasks,
+  type BackgroundTasksOptions,
+  fireAndForget,
+  type TaskHandle,
+  type TaskOutcome,
+} from './background/index.js';
