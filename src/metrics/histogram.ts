@@ -128,8 +128,13 @@ export class DurationHistogram {
     emptied.clear();
     this.#old = this.#young;
     this.#young = emptied;
-    if (age >= 2 * GENERATION) this.#old.clear();
-    this.#since = time;
+    if (age >= 2 * GENERATION) {
+      this.#old.clear();
+      this.#since = time;
+    } else {
+      // Not `time`: a first write long after the minute would keep the older values for up to three.
+      this.#since += GENERATION;
+    }
   }
 }
 
