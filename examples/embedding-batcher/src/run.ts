@@ -1,0 +1,146 @@
+import { type BatchReport, PromisePool, retryWithBackoff } from 'paceline';
+import { connect, type EmbeddingApi, explain } from './api.js';
+import { embedAll, embedOneByOne } from './embed.js';
+import { messageOf, UserError } from './errors.js';
+import type { Options } from './options.js';
+import { type Passage, readPassages } from './passages.js';
+import { withProgress } from './progress.js';
+import { answer, comparison, poolFigures, type Run, seconds } from './report.js';
+import { LocalServer } from './server/start.js';
+import { Store } from './store.js';
+
+// A call that hangs is given up after this, and tried again.
+const CALL_TIMEOUT_MS = 30_000;
+
+interface Job {
+  readonly options: Options;
+  readonly passages: readonly Passage[];
+  readonly api: EmbeddingApi;
+  /** The server, where it is ours. */
+  readonly local: LocalServer | undefined;
+  readonly stop: AbortController;
+}
+
+/** Reads, embeds, stores and answers. @throws {UserError} what went wrong, in one line. */
+export async function run(options: Options, stop: AbortController): Promise<void> {
+  const { passages, files, found } = await readPassages(options.sources, options.limit);
+  const service = options.service ?? (await startServer(options, stop));
+  const local = service instanceof LocalServer ? service : undefined;
+  const store = new Store();
+  // A query cannot be aborted, its thread can.
+  stop.signal.addEventListener('abort', () => void store.close(), { once: true });
+  try {
+    const of = passages.length < found ? ` of ${found} (--limit ${options.limit})` : '';
+    console.log(`${passages.length} passages${of} from ${files} file${files === 1 ? '' : 's'}`);
+    console.log(local === undefined ? `API ${service.baseURL}, model ${service.model}` : weatherOf(local, options));
+    await indexAndAnswer({ options, passages, api: connect(service), local, stop }, store);
+  } catch (error) {
+    // Whatever fails after an abort fails because of it.
+    throw explain(stop.signal.aborted ? stop.signal.reason : error, service);
+  } finally {
+    await Promise.all([local?.stop(), store.close()]);
+  }
+}
+
+async function indexAndAnswer(job: Job, store: Store): Promise<void> {
+  const { options, passages, api, local, stop } = job;
+  // First, because it is cheap: it finds a wrong key or a dead server before anything else is paid for, and tells the dimension.
+  const asked = await firstVector(job);
+  await Promise.all([store.create(asked.length), local === undefined ? undefined : warmUp(job, local)]);
+
+  const sequential = options.compare ? await sequentialRun(job) : undefined;
+  await local?.reset();
+  const pool = new PromisePool({ name: 'embedding-api', concurrency: options.concurrency, timeout: CALL_TIMEOUT_MS });
+  const report = await withProgress(`${options.concurrency} in flight`, passages.length, (onProgress) =>
+    embedAll(api, passages, { pool, size: options.size, stop, onProgress }),
+  );
+  stop.signal.throwIfAborted();
+
+  const [failure] = report.errors;
+  if (report.values.length === 0) throw failure?.reason;
+  await store.save(
+    report.results.flatMap((result) =>
+      result.status === 'fulfilled' ? [{ ...result.item, vector: result.value }] : [],
+    ),
+  );
+  const hits = await store.nearest(asked, options.top);
+
+  const parallel: Run = {
+    label: `${options.concurrency} in flight`,
+    ms: report.stats.durationMs,
+    retries: report.stats.retries,
+    pool: pool.getMetrics(),
+  };
+  console.log(
+    `\n${comparison(sequential === undefined ? [parallel] : [sequential, parallel])}\n\n${poolFigures(parallel.pool)}`,
+  );
+  console.log(
+    `\nStored ${report.values.length} passages with ${asked.length} dimensions each.\n\n${answer(options.question, hits)}`,
+  );
+  if (failure !== undefined) throw notEmbedded(report, api);
+}
+
+async function firstVector({ options, api, stop }: Job): Promise<readonly number[]> {
+  const [vector] = await retryWithBackoff(({ signal }) => api.embed([options.question], signal), {
+    attemptTimeout: CALL_TIMEOUT_MS,
+    signal: stop.signal,
+  });
+  if (vector === undefined) throw new UserError(`The embedding API at ${api.baseURL} answered without a vector.`);
+  return vector;
+}
+
+/**
+ * The local model needs some 30 ms of CPU for a passage, a hosted one does not need ours. So its vectors are made before the clock runs,
+ * for both runs alike, and what is measured is waiting: the seeded delays, the faults and the retries.
+ */
+async function warmUp({ options, passages, stop }: Job, local: LocalServer): Promise<void> {
+  const started = performance.now();
+  const texts = passages.map(({ text }) => text);
+  const chunks = Array.from({ length: Math.ceil(texts.length / options.size) }, (_, i) =>
+    texts.slice(i * options.size, (i + 1) * options.size),
+  );
+  const pool = new PromisePool({ name: 'warm-up', concurrency: 2 });
+  await withProgress('model warm-up', texts.length, async (onProgress) => {
+    let done = 0;
+    const warm = async (chunk: readonly string[], { signal }: { signal: AbortSignal }) => {
+      await local.warm(chunk, signal);
+      done += chunk.length;
+      onProgress(done);
+    };
+    await pool.map(chunks, warm, { signal: stop.signal });
+  });
+  console.log(
+    `Vectors made ahead in ${seconds(performance.now() - started)}, so that both runs wait for the network only.`,
+  );
+}
+
+async function sequentialRun({ options, passages, api, local, stop }: Job): Promise<Run> {
+  await local?.reset();
+  const pool = new PromisePool({ name: 'one-at-a-time', concurrency: 1, timeout: CALL_TIMEOUT_MS });
+  const started = performance.now();
+  const retries = await withProgress('one at a time', passages.length, (onProgress) =>
+    embedOneByOne(api, passages, { pool, size: options.size, stop, onProgress }),
+  );
+  return { label: 'one at a time', ms: performance.now() - started, retries, pool: pool.getMetrics() };
+}
+
+async function startServer(options: Options, stop: AbortController): Promise<LocalServer> {
+  const server = await LocalServer.start(options.local);
+  void server.died.then((reason) => stop.abort(new UserError(`The embedding server died: ${reason}`)));
+  return server;
+}
+
+function weatherOf({ baseURL }: LocalServer, { local: { embedder, delay, failEvery } }: Options): string {
+  const vectors = embedder === 'model' ? 'Universal Sentence Encoder lite' : 'trigrams';
+  const faults = failEvery === 0 ? 'no call fails' : `one call in ${failEvery} fails with 429 or 500`;
+  return `Local server ${baseURL}: ${vectors}, about ${delay} ms a call, ${faults}`;
+}
+
+function notEmbedded({ errors, stats }: BatchReport<Passage, unknown>, api: EmbeddingApi): UserError {
+  const [first] = errors;
+  const why = explain(first?.reason, api);
+  const have = errors.length === 1 ? 'has no vector,' : 'have no vector, the first is';
+  return new UserError(
+    `${errors.length} of ${stats.total} passages ${have} ${first?.item.file}:${first?.item.line}: ${messageOf(why)}`,
+  );
+}
