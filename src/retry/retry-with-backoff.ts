@@ -15,6 +15,7 @@ export interface RetryTimeouts {
 }
 
 export interface RetryOptions extends RetryRules, RetryTimeouts, SignalOptions {
+  /** Observers of this call. */
   hooks?: RetryHooks | undefined;
 }
 
@@ -32,7 +33,7 @@ const NAME = 'retry';
  *   `maxDelay` and 60 s), the call gives up at once.
  * - An attempt that is cut short by a timeout or an abort is left alone: what it does later is swallowed.
  * - An abort is honoured at once in every state: in an attempt, while `shouldRetry` thinks, during a wait.
- * - While an attempt, a wait or a timeout is running, the process stays alive.
+ * - Waits and timeouts keep the process alive while they run.
  *
  * Cost: without a signal and timeouts a call that succeeds makes no timer, no listener and no controller.
  *
