@@ -123,6 +123,21 @@ test('closing inside a loader or its abort listener is no trouble', async () => 
   expect(await inner).toMatchObject({ aborted: 1, left: [] });
 });
 
+test('closing in a hook, before the loader was called, leaves nothing to wait for', async () => {
+  let report: Promise<unknown> | undefined;
+  const coalescer: RequestCoalescer<number> = new RequestCoalescer<number>({
+    hooks: {
+      onLoadStart: () => {
+        report = coalescer.close({ grace: 0 });
+      },
+    },
+  });
+  const load = vi.fn(() => 1);
+  expect(await state(coalescer.execute('k', load))).toEqual({ reason: expect.any(ClosedError) });
+  expect(load).not.toHaveBeenCalled();
+  expect(await state(report as Promise<unknown>)).toMatchObject({ value: { aborted: 1, left: [] } });
+});
+
 test('`await using` waits for what flies', async () => {
   const upstream = manualUpstream<number>();
   const coalescer = new RequestCoalescer<number>();

@@ -243,10 +243,14 @@ describe('sweeping', () => {
     await vi.advanceTimersByTimeAsync(10);
     // None of them is there any more, whoever asks, though nothing has swept yet.
     expect(coalescer.forget('a')).toBe(0);
-    expect(coalescer.forget(() => true)).toBe(0);
+    const asked = vi.fn(() => true);
+    expect(coalescer.forget(asked)).toBe(0);
+    expect(asked).not.toHaveBeenCalled();
     expect(coalescer.peek('b')).toBeUndefined();
     expect(await coalescer.execute('b', () => 2)).toBe(2);
     expect(coalescer.getMetrics()).toMatchObject({ entries: 1, evicted: 0 });
+    await vi.advanceTimersByTimeAsync(10);
+    expect(coalescer.getMetrics().entries).toBe(0);
   });
 });
 

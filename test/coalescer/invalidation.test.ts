@@ -162,6 +162,20 @@ describe('during a load', () => {
       expect(coalescer.getMetrics().inFlight).toBe(0);
     },
   );
+
+  test('a caller whose signal aborts inside the ttl function has left; the load has ended all the same', async () => {
+    const control = new AbortController();
+    const coalescer = new RequestCoalescer<string>({
+      ttl: () => {
+        control.abort('left');
+        return 10;
+      },
+    });
+    const call = coalescer.execute('k', () => 'loaded', { signal: control.signal });
+    expect(await state(call)).toEqual({ reason: 'left' });
+    expect(coalescer.peek('k')?.value).toBe('loaded');
+    expect(coalescer.getMetrics()).toMatchObject({ orphaned: 0, inFlight: 0 });
+  });
 });
 
 describe('forget', () => {
