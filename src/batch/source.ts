@@ -97,7 +97,7 @@ abstract class IteratorSource<I, T extends Iterator<I> | AsyncIterator<I>> imple
 
   protected fail(error: unknown): void {
     this.isEnded = true;
-    this.failure ??= { error };
+    this.failure = { error };
   }
 }
 
@@ -189,14 +189,12 @@ class AsyncSource<I> extends IteratorSource<I, AsyncIterator<I>> {
 
   readonly #arrived = (result: IteratorResult<I>): void => {
     this.#isPending = false;
-    if (this.isEnded) return;
     this.#hasItem = this.take(result);
     this.#wake();
   };
 
   readonly #failed = (error: unknown): void => {
     this.#isPending = false;
-    if (this.isEnded) return;
     this.fail(error);
     this.#wake();
   };

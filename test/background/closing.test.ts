@@ -352,7 +352,7 @@ describe('close', () => {
   const even = (min: number, max: number) => fc.integer({ min: min / 2, max: max / 2 }).map((n) => 2 * n);
   const task = fc.record({ ms: even(0, 200), isPolite: fc.boolean(), fails: fc.boolean() });
   property([
-    fc.array(task, { maxLength: 12 }),
+    fc.array(task, { maxLength: 12, size: 'max' }),
     fc.integer({ min: 1, max: 3 }),
     even(0, 100),
     even(0, 150).map((n) => n + 1),

@@ -85,7 +85,7 @@ describe('laws of the background', () => {
     fc.integer({ min: 1, max: 3 }),
     fc.integer({ min: 0, max: 4 }),
     fc.constantFrom<'reject' | 'drop-oldest'>('reject', 'drop-oldest'),
-    fc.array(command, { maxLength: 60 }),
+    fc.array(command, { maxLength: 60, size: 'max' }),
   ])(
     'places, order, outcomes and counters are those of two plain lists, whatever runs, ends and is cancelled',
     async (concurrency, maxQueue, overflow, commands) => {
@@ -182,7 +182,10 @@ describe('laws of the background', () => {
   };
   property([
     fc.scheduler(),
-    fc.array(fc.tuple(fc.constantFrom(...Object.keys(kinds)), falsyOrNot, fc.boolean()), { maxLength: 20 }),
+    fc.array(fc.tuple(fc.constantFrom(...Object.keys(kinds)), falsyOrNot, fc.boolean()), {
+      maxLength: 20,
+      size: 'max',
+    }),
     fc.integer({ min: 1, max: 4 }),
     fc.constantFrom('throws', 'rejects', 'console'),
   ])(

@@ -159,6 +159,27 @@ describe('abort', () => {
     },
   );
 
+  test('what is decided after it is skipped even if the decision comes before we hear of it', async () => {
+    const control = new AbortController();
+    const { signal } = control;
+    const decisions: ((again: boolean) => void)[] = [];
+    const shouldRetry = () => new Promise<boolean>((resolve) => decisions.push(resolve));
+    const options = { signal, retry: { shouldRetry } };
+    const down = () => Promise.reject(new Error('down'));
+    const running = [
+      batchAllSettled([1], down, options),
+      chunkAllSettled([1], down, { ...options, size: 1 }),
+      chunkAllSettled([1], (_, { fail }) => [fail('no')], { ...options, size: 1 }),
+    ];
+    await turns();
+    expect(decisions).toHaveLength(3);
+    Object.defineProperty(signal, 'aborted', { get: () => true });
+    for (const decide of decisions) decide(false);
+    await turns();
+    control.abort('x');
+    expect((await Promise.all(running)).map(statuses)).toEqual(['s', 's', 's']);
+  });
+
   test('a signal shared by many batches has one listener, and none in the end', async () => {
     const control = new AbortController();
     const { signal } = control;

@@ -6,6 +6,9 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
+/** Made while nothing in this process uses a store: on Node 20 and 22 it has no id. */
+const early = new Promise<never>(() => {});
+
 /** What a pool does: makes the promise of a task that has to wait, captures, and starts the task from somewhere else. */
 function submit(port: AsyncContextPort): unknown {
   return port.capture(new Promise(() => {}));
@@ -43,6 +46,18 @@ describe('on this runtime', () => {
         undefined,
       );
     });
+    expect(seen).toBe(undefined);
+  });
+
+  test('nor does one whose promise was made before any store was in use, though the port was made inside one', () => {
+    const storage = new AsyncLocalStorage<string>();
+    const port = storage.run('first', chooseAsyncContext);
+    const captured = port.capture(early);
+    let seen: unknown = 'not run';
+    const look = () => {
+      seen = storage.getStore();
+    };
+    storage.run('stranger', () => port.run(captured, look, undefined));
     expect(seen).toBe(undefined);
   });
 

@@ -1,7 +1,12 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Deadline, Deadlines } from '../../src/core/deadlines.js';
 import { property } from '../support/runs.js';
+
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc') as () => void;
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -19,7 +24,7 @@ describe('the deadlines of one owner', () => {
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear'), n: fc.constant(0) }) },
   );
 
-  property([fc.array(command, { maxLength: 300 })])(
+  property([fc.array(command, { maxLength: 400, size: 'max' })])(
     'expire as a sorted list would, behind one timer at most, and none while nothing lives',
     (commands) => {
       const deadlines = new Deadlines();
@@ -33,7 +38,8 @@ describe('the deadlines of one owner', () => {
           living.set(id, time + n);
           handles.push(deadlines.add(n, () => fired.push(id)));
         } else if (kind === 'cancel' && handles.length > 0) {
-          const id = n % handles.length;
+          // Mostly one that lives: of the last hundred.
+          const id = handles.length - 1 - (n % Math.min(handles.length, 100));
           deadlines.cancel(handles[id] as Deadline);
           living.delete(id);
         } else if (kind === 'advance') {
@@ -57,6 +63,30 @@ describe('the deadlines of one owner', () => {
       expect(vi.getTimerCount()).toBe(0);
     },
   );
+
+  property([
+    fc.array(fc.tuple(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 0, max: 3 })), {
+      minLength: 100,
+      maxLength: 300,
+      size: 'max',
+    }),
+  ])('are in order after most were cancelled, and swept', (all) => {
+    const deadlines = new Deadlines();
+    const fired: number[] = [];
+    const handles = all.map(([delay]) => deadlines.add(delay, () => fired.push(delay)));
+    const isLeft = (place: number) => all[place]?.[1] === 0;
+    handles.forEach((handle, i) => {
+      if (!isLeft(i)) deadlines.cancel(handle);
+    });
+    const expected = all.filter((_, i) => isLeft(i)).map(([delay]) => delay);
+    // Step by step: in one jump a later one could hide behind an earlier one.
+    for (let time = 0; time < 1_000; time += 10) {
+      vi.advanceTimersByTime(10);
+      expect(fired.length).toBe(expected.filter((delay) => delay <= time + 10).length);
+    }
+    expect(fired).toEqual(expected.sort((a, b) => a - b));
+    expect(vi.getTimerCount()).toBe(0);
+  });
 
   test('may be added and cancelled while others expire', () => {
     const deadlines = new Deadlines();
@@ -121,6 +151,21 @@ describe('the deadlines of one owner', () => {
     expect(armed).toHaveBeenCalledTimes(1);
     deadlines.add(5, () => {});
     expect(armed).toHaveBeenCalledTimes(2);
+  });
+
+  test('that were cancelled are not kept until the earliest that lives has expired', () => {
+    const deadlines = new Deadlines();
+    deadlines.add(1_000, () => {});
+    const churn = (times: number) => {
+      for (let i = 0; i < times; i++) deadlines.cancel(deadlines.add(60_000, () => i));
+    };
+    churn(1_000);
+    gc();
+    const before = process.memoryUsage().heapUsed;
+    churn(300_000);
+    gc();
+    expect((process.memoryUsage().heapUsed - before) / 2 ** 20).toBeLessThan(3);
+    deadlines.clear();
   });
 
   test('reach beyond what platform timers keep', () => {

@@ -47,6 +47,15 @@ describe('the form of a key', () => {
     expect(samePlace(form(parts), form(changed))).toBe(isSame(parts, changed));
   });
 
+  property([fc.array(part, { minLength: 1, maxLength: 3 }), fc.nat({ max: 6 }), fc.nat({ max: 3 })])(
+    'of a tuple cannot be forged by a text that holds the form of its parts',
+    (parts, front, back) => {
+      const encoded = form(parts) as string;
+      const forged = [encoded.slice(front, encoded.length - back)];
+      expect(samePlace(form(forged), form(parts))).toBe(isSame(forged, parts));
+    },
+  );
+
   property([tuple])('is that of a tuple, not of a string that reads like it', (parts) => {
     const encoded = form(parts) as string;
     expect(form(encoded)).not.toBe(encoded);
@@ -59,6 +68,11 @@ describe('the form of a key', () => {
       ['a-b', 'c'],
       ['a', 'b-c'],
       ['a', 'b', 'c'],
+      ['a;sb'],
+      ['a,sb'],
+      ['a', 'b'],
+      ['1:a'],
+      ['a1:b'],
       ['ab', ''],
       ['', 'ab'],
       [],
