@@ -90,7 +90,7 @@ const operation = fc.oneof(
       do: fc.constant('execute' as const),
       level: fc.nat({ max: 2 }),
       group: fc.constantFrom(...GROUPS),
-      throws: fc.boolean(),
+      isThenable: fc.boolean(),
     }),
   },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('settle' as const), which: fc.nat(), well: fc.boolean() }) },
@@ -133,7 +133,7 @@ describe('the pool and its naive model', () => {
       const controllers: AbortController[] = [];
       const inside = new Set<number>();
 
-      const execute = (id: number, level: number, group: string, throws: boolean): void => {
+      const execute = (id: number, level: number, group: string, isThenable: boolean): void => {
         const control = new AbortController();
         const done = deferred();
         controllers.push(control);
@@ -144,10 +144,11 @@ describe('the pool and its naive model', () => {
           told[id] = 'running';
           return done.promise.finally(() => inside.delete(id));
         };
-        const task = throws
-          ? // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested.
-            () => ({ then: (yes: () => void, no: (reason: unknown) => void) => void run().then(yes, no) })
-          : run;
+        const thenable: PromiseLike<void> = {
+          // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested.
+          then: (yes, no) => run().then(yes, no),
+        };
+        const task = isThenable ? () => thenable : run;
         pool
           .execute(task, { signal: control.signal, priority: LEVELS[level], group: group === '' ? undefined : group })
           .then(
@@ -165,7 +166,7 @@ describe('the pool and its naive model', () => {
       for (const each of operations) {
         const pick = (which: number) => which % Math.max(1, work.length);
         if (each.do === 'execute') {
-          execute(work.length, each.level, each.group, each.throws);
+          execute(work.length, each.level, each.group, each.isThenable);
           model.execute(work.length - 1, each.level, each.group);
         } else if (each.do === 'settle' && work.length > 0) {
           const id = [...model.running.keys()][each.which % Math.max(1, model.running.size)];
