@@ -26,7 +26,9 @@ export { type ErrorByCode, isPacelineError, isRefusedError } from './errors/inde
 
 // Bound it
 
+export type { Permit } from './core/permit.js';
 export {
+  type AcquireOptions,
   ClearedError,
   type ExecuteOptions,
   type GroupLimits,
@@ -43,6 +45,7 @@ export {
   type PromisePoolOptions,
   QueueFullError,
   QueueTimeoutError,
+  type StreamOptions,
 } from './pool/index.js';
 
 // Share it

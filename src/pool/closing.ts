@@ -62,10 +62,7 @@ export class Closing {
     this.#isCut = true;
     const abortedBefore = counters.aborted;
     const reason = this.#reason ?? new ClosedError({ source: name });
-    for (const map of [...maps]) {
-      markHandled(map.promise);
-      map.abort(reason);
-    }
+    for (const map of [...maps]) map.shutDown(reason);
     const waiting = lanes.remove((item) => item instanceof Job) as Job[];
     for (const job of waiting) {
       this.#refused++;
@@ -86,7 +83,9 @@ export class Closing {
   #finish(): void {
     this.#isReported = true;
     this.#timer?.cancel();
-    const { name, busy } = this.#engine;
+    const { name, busy, maps } = this.#engine;
+    // Streams that nobody reads: the pool did not wait for them.
+    for (const map of [...maps]) map.shutDown(this.#reason ?? new ClosedError({ source: name }));
     const left = busy.map(({ run }) => (run?.group.id === undefined ? name : `${name}#${keyText(run.group.id)}`));
     const [aborted, refused] = [this.#aborted, this.#refused];
     const finished = this.#ended() - this.#endedBefore;

@@ -22,11 +22,11 @@ export interface Waiting extends Waiter {
 }
 
 interface MapInProgress {
-  readonly promise: Promise<unknown>;
+  readonly isBusy: boolean;
   /** Queues up for a slot that nobody else wants. Answers whether it did. */
   askForMore(): boolean;
-  /** Rejects its caller at once and cuts its items. */
-  abort(reason: unknown): void;
+  /** The pool's end: fails at once and cuts its items. */
+  shutDown(reason: unknown): void;
 }
 
 interface EngineOptions {
@@ -56,7 +56,9 @@ export class PoolEngine {
   readonly hooks: HookSet<PoolHooks>;
   limit: number;
   isPaused = false;
-  /** The `map` calls that are not done. */
+  /** Takes nothing new. */
+  isClosing = false;
+  /** The calls of `map` and `stream` that are not done. */
   readonly maps = new Set<MapInProgress>();
   /** Busy slots; order without meaning. Abandoned ones are not among them. */
   readonly busy: Slot[] = [];
@@ -87,7 +89,9 @@ export class PoolEngine {
   }
 
   get isIdle(): boolean {
-    return this.counters.running === 0 && this.lanes.length === 0 && this.maps.size === 0;
+    if (this.counters.running > 0 || this.lanes.length > 0) return false;
+    for (const map of this.maps) if (map.isBusy) return false;
+    return true;
   }
 
   /** The async contexts of those who wait. */
@@ -114,7 +118,7 @@ export class PoolEngine {
     this.lanes.enter(run.group);
     const slot = this.#takeSlot();
     this.occupy(slot, run, run.timing?.queuedAt);
-    this.enterFunction(slot);
+    run.enterNow(this, slot);
   }
 
   /** A run gets its slot: counted and told, but not entered yet. */

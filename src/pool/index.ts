@@ -9,4 +9,12 @@ export type {
 } from './hooks.js';
 export type { PoolMetrics } from './metrics.js';
 export { PromisePool } from './promise-pool.js';
-export type { ExecuteOptions, GroupLimits, ItemContext, MapOptions, PromisePoolOptions } from './types.js';
+export type {
+  AcquireOptions,
+  ExecuteOptions,
+  GroupLimits,
+  ItemContext,
+  MapOptions,
+  PromisePoolOptions,
+  StreamOptions,
+} from './types.js';

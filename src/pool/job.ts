@@ -18,7 +18,12 @@ export class Job extends Run {
   /** The async context it was submitted in, if it has to wait. */
   captured: unknown;
 
-  constructor(task: Task<unknown>, group: Group<Waiting>, promise: Promise<unknown>, resolve: Resolve<unknown>) {
+  constructor(
+    task: Task<unknown> | undefined,
+    group: Group<Waiting>,
+    promise: Promise<unknown>,
+    resolve: Resolve<unknown>,
+  ) {
     super(group);
     this.#task = task;
     this.#resolve = resolve;
@@ -49,11 +54,11 @@ export class Job extends Run {
   }
 
   tell(isFulfilled: boolean, result: unknown): void {
-    const resolve = this.#resolve as Resolve<unknown>;
+    const resolve = this.#resolve;
     // Neither a tombstone nor an overdue run must keep what its caller held.
     this.#resolve = undefined;
     this.#task = undefined;
-    resolve(isFulfilled ? result : Promise.reject(result));
+    resolve?.(isFulfilled ? result : Promise.reject(result));
   }
 
   left(): void {}

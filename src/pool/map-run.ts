@@ -1,313 +1,46 @@
-import { AbortSubscription } from '../core/abort.js';
-import { ignore, observe } from '../core/deferred.js';
-import { mapKey } from '../core/keys.js';
-import { wrongType } from '../core/options.js';
-import { LazyContext } from '../core/task-context.js';
-import type { Awaitable, Key, Milliseconds } from '../core/types.js';
-import type { PoolEngine, Waiting } from './engine.js';
-import type { Group, Level } from './lanes.js';
-import { Run } from './run.js';
-import type { Slot } from './slot.js';
-import type { ItemContext, ItemWork } from './types.js';
-import { Watch } from './watch.js';
+import { markHandled } from '../core/deferred.js';
+import { ItemsRun, type ItemsRunOptions } from './items-run.js';
 
-class LazyItemContext extends LazyContext implements ItemContext {
-  constructor(readonly index: number) {
-    super();
-  }
-}
-
-/** One item in its slot. */
-class ItemRun<I, R> extends Run {
-  constructor(
-    readonly map: MapRun<I, R>,
-    readonly index: number,
-    readonly item: I,
-    group: Group<Waiting>,
-  ) {
-    super(group);
-  }
-
-  makeContext(): LazyItemContext {
-    return new LazyItemContext(this.index);
-  }
-
-  call(context: LazyContext): Awaitable<R> {
-    return this.map.work(this.item, context as LazyItemContext);
-  }
-
-  tell(isFulfilled: boolean, result: unknown): void {
-    if (isFulfilled) this.map.results[this.index] = result as R;
-    else this.map.fail(result);
-  }
-
-  left(): void {
-    this.map.left();
-  }
-}
-
-export interface MapRunOptions<I, R> {
-  readonly engine: PoolEngine;
-  readonly source: Iterator<I> | AsyncIterator<I>;
-  readonly isAsync: boolean;
-  readonly work: ItemWork<I, R>;
-  readonly concurrency: number;
-  readonly timeout: Milliseconds;
-  readonly level: Level;
-  readonly group: Key | ((item: I) => Key) | undefined;
-  readonly signal: AbortSignal | undefined;
-}
-
-/**
- * One call of `map`: a single entry in the lanes that waits for a slot and pulls an item into it. When an item ends it queues up again,
- * behind whatever waits by then; where nothing waits it thereby keeps its slot. Slots that stay free are offered to the maps, so a map
- * grows with the limit and into what others leave.
- *
- * No slot is held while an asynchronous source makes us wait; the item that arrives queues like anybody.
- *
- *   open ──► done                    the source is at its end and all items have ended
- *    ├─────► failing ──► closed      first error: siblings are aborted and waited for, the source is closed, then it rejects
- *    └─────► closed                  the caller's abort or the pool's end: it rejects at once
- */
-export class MapRun<I, R> implements Waiting {
-  readonly work: ItemWork<I, R>;
-  readonly results: R[] = [];
+/** One call of `map`. */
+export class MapRun<I, R> extends ItemsRun<I, R> {
   readonly promise: Promise<R[]>;
+  readonly #results: R[] = [];
+  readonly #resolve: (results: R[]) => void;
+  readonly #reject: (reason: unknown) => void;
 
-  readonly #options: MapRunOptions<I, R>;
-  readonly #engine: PoolEngine;
-  readonly #captured: unknown;
-  readonly #subscription: AbortSubscription | undefined;
-  #resolve!: (results: R[]) => void;
-  #reject!: (reason: unknown) => void;
-  #state: 'open' | 'failing' | 'closed' = 'open';
-  #error: unknown;
-  #nextIndex = 0;
-  #inFlight = 0;
-  /** It stands in the lanes, under this group. */
-  #waitsIn: Group<Waiting> | undefined;
-  #isPulling = false;
-  #isExhausted = false;
-  /** Pulled, and not in a slot yet. */
-  #pulled: { readonly item: I } | undefined;
-
-  constructor(options: MapRunOptions<I, R>) {
-    this.#options = options;
-    this.#engine = options.engine;
-    this.work = options.work;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
+  constructor(options: ItemsRunOptions<I, R>) {
+    let resolve!: (results: R[]) => void;
+    let reject!: (reason: unknown) => void;
+    const promise = new Promise<R[]>((yes, no) => {
+      resolve = yes;
+      reject = no;
     });
-    this.#captured = this.#engine.asyncContext.capture(this.promise);
-    this.#subscription =
-      options.signal && new AbortSubscription(options.signal, { onAbort: (reason) => this.abort(reason) });
-    this.#engine.maps.add(this);
-    this.#ask();
-    this.#engine.pump();
+    super(options, promise);
+    this.promise = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.begin();
   }
 
-  get isDead(): boolean {
-    return this.#state !== 'open';
+  keep(index: number, result: R): void {
+    this.#results[index] = result;
   }
 
-  enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
-    const group = this.#waitsIn as Group<Waiting>;
-    this.#waitsIn = undefined;
-    engine.asyncContext.run(this.#captured, this.#step, { slot, group, time });
-    return slot.run !== undefined;
+  /** That nobody looks at it then is no unhandled rejection. */
+  shutDown(reason: unknown): void {
+    markHandled(this.promise);
+    this.abort(reason);
   }
 
-  /** An item has left its slot. */
-  left(): void {
-    this.#inFlight--;
-    this.#ask();
-    this.#settleIfDone();
+  protected get wantsMore(): boolean {
+    return true;
   }
 
-  /** First error: from an item, the source, or the options' own functions. */
-  fail(error: unknown): void {
-    if (this.#state !== 'open') return;
-    this.#state = 'failing';
-    this.#error = error;
-    this.#leaveLanes();
-    this.#cutItems(error);
-    this.#settleIfDone();
+  protected finished(): void {
+    this.#resolve(this.#results);
   }
 
-  abort(reason: unknown): void {
-    if (this.#state === 'closed') return;
-    this.#state = 'closed';
-    this.#leaveLanes();
+  protected failed(reason: unknown): void {
     this.#reject(reason);
-    this.#cutItems(reason);
-    void this.#closeSource();
-    this.#end();
-  }
-
-  /** A slot is free and nobody waits for it: queues up for one more. Answers whether it did. */
-  askForMore(): boolean {
-    return this.#ask();
-  }
-
-  /** Queues up for the next item, unless it does already, may not, or there is none. */
-  #ask(): boolean {
-    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling) return false;
-    if (this.#isExhausted || this.#inFlight >= this.#options.concurrency) return false;
-    try {
-      const { group, level } = this.#options;
-      const isUnknown = typeof group === 'function' && this.#pulled === undefined;
-      this.#waitsIn = isUnknown ? this.#engine.lanes.ungrouped : this.#groupOfNext();
-      this.#engine.lanes.push(this, level, this.#waitsIn);
-      return true;
-    } catch (error) {
-      this.fail(error);
-      return false;
-    }
-  }
-
-  #groupOfNext(): Group<Waiting> {
-    const { lanes } = this.#engine;
-    const { group } = this.#options;
-    if (group === undefined) return lanes.ungrouped;
-    const id = typeof group === 'function' ? group((this.#pulled as { item: I }).item) : group;
-    return lanes.group(id, mapKey('group', id));
-  }
-
-  /** It has a slot: with an item in hand the item starts, else one is pulled. Runs in the async context of `map`'s caller. */
-  readonly #step = ({
-    slot,
-    group,
-    time,
-  }: {
-    slot: Slot;
-    group: Group<Waiting>;
-    time: Milliseconds | undefined;
-  }): void => {
-    const { lanes } = this.#engine;
-    try {
-      if (this.#pulled === undefined) this.#pull();
-      const actual = this.#pulled === undefined || this.#state !== 'open' ? undefined : this.#groupOfNext();
-      if (actual === group) {
-        this.#start(slot, group, time);
-        return;
-      }
-      lanes.leave(group);
-      if (actual === undefined) {
-        this.#settleIfDone();
-      } else if (lanes.mayStart(actual)) {
-        lanes.enter(actual);
-        this.#start(slot, actual, time);
-      } else {
-        this.#ask();
-      }
-    } catch (error) {
-      lanes.leave(group);
-      this.fail(error);
-    }
-  };
-
-  #start(slot: Slot, group: Group<Waiting>, time: Milliseconds | undefined): void {
-    const { item } = this.#pulled as { item: I };
-    this.#pulled = undefined;
-    const run = new ItemRun(this, this.#nextIndex++, item, group);
-    const { timeout } = this.#options;
-    if (timeout !== Number.POSITIVE_INFINITY) run.watch = new Watch(this.#engine, run, undefined, timeout);
-    this.#inFlight++;
-    this.#engine.counters.calls++;
-    this.#engine.time(run);
-    this.#engine.occupy(slot, run, run.timing?.queuedAt ?? time);
-    this.#engine.enterFunction(slot);
-  }
-
-  #pull(): void {
-    const { source, isAsync } = this.#options;
-    let result: IteratorResult<I> | Promise<IteratorResult<I>>;
-    try {
-      result = source.next();
-    } catch (error) {
-      // A source that throws is at its end: it is not closed again.
-      this.#isExhausted = true;
-      throw error;
-    }
-    if (!isAsync) {
-      this.#take(result as IteratorResult<I>);
-      return;
-    }
-    this.#isPulling = true;
-    observe(
-      Promise.resolve(result),
-      (arrived) => this.#arrived(arrived),
-      (error) => {
-        this.#isPulling = false;
-        this.#isExhausted = true;
-        this.fail(error);
-      },
-    );
-  }
-
-  #arrived(result: IteratorResult<I>): void {
-    this.#isPulling = false;
-    if (this.#state !== 'open') return;
-    try {
-      this.#take(result);
-    } catch (error) {
-      this.fail(error);
-      return;
-    }
-    this.#ask();
-    this.#settleIfDone();
-    this.#engine.pump();
-  }
-
-  #take(result: IteratorResult<I>): void {
-    if (typeof result !== 'object' || result === null) throw wrongType('items.next()', 'an iterator result', result);
-    if (result.done === true) this.#isExhausted = true;
-    else this.#pulled = { item: result.value };
-  }
-
-  #cutItems(reason: unknown): void {
-    for (const slot of [...this.#engine.busy]) {
-      if (slot.run instanceof ItemRun && slot.run.map === this) this.#engine.cut(slot, 'aborted', reason);
-    }
-  }
-
-  #leaveLanes(): void {
-    if (this.#waitsIn === undefined) return;
-    this.#waitsIn = undefined;
-    this.#engine.lanes.bury();
-  }
-
-  #settleIfDone(): void {
-    if (this.#inFlight > 0) return;
-    if (this.#state === 'open' && this.#isExhausted && this.#pulled === undefined) {
-      this.#state = 'closed';
-      this.#resolve(this.results);
-      this.#end();
-    } else if (this.#state === 'failing') {
-      this.#state = 'closed';
-      observe(this.#closeSource(), () => this.#reject(this.#error), ignore);
-      this.#end();
-    }
-  }
-
-  /**
-   * Calls `return()` once. The promise never rejects: whatever goes wrong while closing, the error that made us close is the one to
-   * tell. It is over when the source is closed, or at once if the source is still busy with a `next()`.
-   */
-  async #closeSource(): Promise<void> {
-    if (this.#isExhausted) return;
-    this.#isExhausted = true;
-    try {
-      const closing = this.#options.source.return?.();
-      const closed = Promise.resolve(closing).then(ignore, ignore);
-      if (!this.#isPulling) await closed;
-    } catch {}
-  }
-
-  #end(): void {
-    this.#subscription?.end();
-    this.#engine.maps.delete(this);
-    this.#engine.onQuiet?.();
   }
 }

@@ -4,6 +4,7 @@ import { markHandled, PromiseMaker } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
+import type { Permit } from '../core/permit.js';
 import type {
   Awaitable,
   CloseOptions,
@@ -17,12 +18,23 @@ import type {
 import { Closing } from './closing.js';
 import { PoolEngine, type Waiting } from './engine.js';
 import { ClearedError } from './errors.js';
+import { Hold } from './hold.js';
 import type { PoolHooks } from './hooks.js';
 import { Job } from './job.js';
 import type { Group, Level } from './lanes.js';
 import { MapRun } from './map-run.js';
 import type { PoolMetrics } from './metrics.js';
-import type { ExecuteOptions, ItemWork, MapOptions, PromisePoolOptions } from './types.js';
+import { openSource } from './source.js';
+import { StreamRun } from './stream-run.js';
+import type {
+  AcquireOptions,
+  ExecuteOptions,
+  ItemContext,
+  ItemWork,
+  MapOptions,
+  PromisePoolOptions,
+  StreamOptions,
+} from './types.js';
 import { Waiters } from './waiters.js';
 import { Watch } from './watch.js';
 
@@ -146,9 +158,56 @@ export class PromisePool implements Executor, AsyncDisposable {
    * Sources are read lazily, as slots come free: an infinite generator is fine. Items are tasks in every counter, outside `maxQueue`
    * and `queueTimeout`.
    */
-  map<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, options?: MapOptions<I>): Promise<R[]> {
+  map<I, R>(
+    items: Iterable<I> | AsyncIterable<I>,
+    work: (item: I, context: ItemContext) => Awaitable<R>,
+    options?: MapOptions<I>,
+  ): Promise<R[]> {
     try {
-      return this.#map(items, work, check.options('options', options));
+      const checked = this.#checkItems(items, work, options);
+      if (this.#engine.isClosing) throw new ClosedError({ source: this.name });
+      if (checked.signal?.aborted === true) throw checked.signal.reason;
+      this.#wasIdle = false;
+      return new MapRun<I, R>(checked).promise;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * `map` as a stream, with back-pressure: nothing is pulled before the first `next()`, and what was pulled but not read never exceeds
+   * `max(concurrency, buffer)`. Leaving the loop aborts what runs and closes the source. After an error of its own it yields what is ready
+   * in order, waits for what runs, and throws.
+   *
+   * @throws {TypeError | RangeError} at once: a bad argument.
+   */
+  stream<I, R>(
+    items: Iterable<I> | AsyncIterable<I>,
+    work: (item: I, context: ItemContext) => Awaitable<R>,
+    options?: StreamOptions<I>,
+  ): AsyncGenerator<R, void, undefined> {
+    const checked = this.#checkItems(items, work, options);
+    const order = check.oneOf('order', options?.order, ['input', 'completion'], 'input');
+    const buffer = options?.buffer === undefined ? undefined : check.count('buffer', options.buffer, 0);
+    this.#wasIdle = false;
+    const run = new StreamRun<I, R>({ ...checked, order, buffer });
+    if (checked.signal?.aborted === true) run.abort(checked.signal.reason);
+    return run;
+  }
+
+  /**
+   * A slot to hold by hand, e.g. while a stream is read: `using slot = await pool.acquire({ signal })`. It counts as running until
+   * it is released; `signal` ends the wait only. On `close` the permit's own signal aborts after the grace.
+   *
+   * @throws {RefusedError} as `execute`.
+   */
+  acquire(options?: AcquireOptions): Promise<Permit> {
+    try {
+      const given = check.options('options', options);
+      if ((given as ExecuteOptions).timeout !== undefined) {
+        throw new TypeError('A held slot has no run `timeout`: release it when its work has ended');
+      }
+      return this.#submit(undefined, given) as Promise<Permit>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -205,10 +264,11 @@ export class PromisePool implements Executor, AsyncDisposable {
       const isFirst = this.#closing === undefined;
       this.#closing = closing;
       this.#engine.isWatched = true;
+      this.#engine.isClosing = true;
       try {
         closing.ask(options, now());
       } catch (error) {
-        if (isFirst) this.#closing = undefined;
+        if (isFirst) this.#reopen();
         throw error;
       }
       this.#subscription?.end();
@@ -233,37 +293,40 @@ export class PromisePool implements Executor, AsyncDisposable {
     return this.#engine.counters.snapshot(this.name, this.concurrency, this.isPaused);
   }
 
-  #submit(task: Task<unknown>, options: ExecuteOptions | undefined): Promise<unknown> {
+  /** @param task undefined: the slot itself is wanted. */
+  #submit(task: Task<unknown> | undefined, options: ExecuteOptions | undefined): Promise<unknown> {
     const engine = this.#engine;
-    if (options === undefined && this.#timeout === NEVER && this.#queueTimeout === NEVER)
-      return this.#place(this.#makeJob(task, engine.lanes.ungrouped), 1, this.#queueTimeout);
+    if (options === undefined && this.#timeout === NEVER && this.#queueTimeout === NEVER) {
+      return this.#place(this.#makeJob(task, engine.lanes.ungrouped), 1, NEVER);
+    }
     const given = check.options('options', options);
     const signal = check.abortSignal('signal', given.signal);
-    const timeout = check.duration('timeout', given.timeout, this.#timeout);
+    const timeout = check.duration('timeout', given.timeout, task === undefined ? NEVER : this.#timeout);
     const queueTimeout = check.duration('queueTimeout', given.queueTimeout, this.#queueTimeout);
     const level = levelOf(given.priority);
-    const group = this.#group(given.group);
-    const job = this.#makeJob(task, group);
+    const job = this.#makeJob(task, this.#group(given.group));
     if (signal?.aborted === true) {
       engine.counters.calls++;
       engine.refuse(job, signal.reason, 'aborted');
       return job.promise;
     }
-    if (signal !== undefined || timeout !== NEVER || queueTimeout !== NEVER)
+    if (signal !== undefined || timeout !== NEVER || queueTimeout !== NEVER) {
       job.watch = new Watch(engine, job, signal, timeout);
+    }
     return this.#place(job, level, queueTimeout);
   }
 
-  #makeJob(task: Task<unknown>, group: Group<Waiting>): Job {
+  #makeJob(task: Task<unknown> | undefined, group: Group<Waiting>): Job {
     const promise = this.#promises.make();
-    return new Job(task, group, promise, this.#promises.takeResolve());
+    const resolve = this.#promises.takeResolve();
+    return task === undefined ? new Hold(undefined, group, promise, resolve) : new Job(task, group, promise, resolve);
   }
 
   #place(job: Job, level: Level, queueTimeout: Milliseconds): Promise<unknown> {
     const engine = this.#engine;
     engine.counters.calls++;
     this.#wasIdle = false;
-    if (this.#closing !== undefined) {
+    if (engine.isClosing) {
       engine.refuse(job, new ClosedError({ source: this.name }), 'refused');
     } else {
       engine.time(job);
@@ -278,36 +341,23 @@ export class PromisePool implements Executor, AsyncDisposable {
     return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
   }
 
-  #map<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, options: MapOptions<I>): Promise<R[]> {
-    const engine = this.#engine;
+  #checkItems<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, given: MapOptions<I> | undefined) {
     check.callable('work', work);
-    const signal = check.abortSignal('signal', options.signal);
-    const timeout = check.duration('timeout', options.timeout, this.#timeout);
-    const level = levelOf(options.priority);
-    if (typeof options.group !== 'function' && options.group !== undefined) mapKey('group', options.group);
-    if (options.concurrency === undefined && engine.limit === NEVER && !Array.isArray(items)) {
-      throw check.wrongType(
-        'concurrency',
-        'given, as the pool is unlimited and `items` is not an array',
-        options.concurrency,
-      );
+    const { timeout, priority, group, ...options } = check.options('options', given);
+    if (typeof group !== 'function' && group !== undefined) mapKey('group', group);
+    if (options.concurrency === undefined && this.concurrency === NEVER && !Array.isArray(items)) {
+      throw check.wrongType('concurrency', 'given, as the pool is unlimited and `items` is no array', undefined);
     }
-    const concurrency = options.concurrency === undefined ? NEVER : check.limit('concurrency', options.concurrency);
-    const { source, isAsync } = open(items);
-    if (this.#closing !== undefined) throw new ClosedError({ source: this.name });
-    if (signal?.aborted === true) throw signal.reason;
-    this.#wasIdle = false;
-    return new MapRun<I, R>({
-      engine,
-      source,
-      isAsync,
+    return {
+      ...openSource(items),
+      engine: this.#engine,
       work,
-      concurrency,
-      timeout,
-      level,
-      group: options.group,
-      signal,
-    }).promise;
+      group,
+      concurrency: options.concurrency === undefined ? NEVER : check.limit('concurrency', options.concurrency),
+      timeout: check.duration('timeout', timeout, this.#timeout),
+      level: levelOf(priority),
+      signal: check.abortSignal('signal', options.signal),
+    };
   }
 
   #wait(isDue: () => boolean, options: SignalOptions | undefined): Promise<void> {
@@ -318,6 +368,12 @@ export class PromisePool implements Executor, AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** A first `close` with bad options has not happened. */
+  #reopen(): void {
+    this.#closing = undefined;
+    this.#engine.isClosing = false;
   }
 
   #closeBySignal(reason: unknown): void {
@@ -335,13 +391,4 @@ export class PromisePool implements Executor, AsyncDisposable {
     const { onIdle } = hooks.listeners;
     if (onIdle !== undefined) hooks.tell(onIdle, { name: this.name });
   }
-}
-
-function open<I>(items: Iterable<I> | AsyncIterable<I>): { source: Iterator<I> | AsyncIterator<I>; isAsync: boolean } {
-  const either = items as (Partial<Iterable<I>> & Partial<AsyncIterable<I>>) | null | undefined;
-  const openAsync = either?.[Symbol.asyncIterator];
-  if (typeof openAsync === 'function') return { source: openAsync.call(either), isAsync: true };
-  const openSync = either?.[Symbol.iterator];
-  if (typeof openSync === 'function') return { source: openSync.call(either), isAsync: false };
-  throw check.wrongType('items', 'iterable', items);
 }

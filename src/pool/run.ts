@@ -1,7 +1,8 @@
 import type { LazyContext } from '../core/task-context.js';
 import type { Awaitable, Milliseconds } from '../core/types.js';
-import type { Waiting } from './engine.js';
+import type { PoolEngine, Waiting } from './engine.js';
 import type { Group } from './lanes.js';
+import type { Slot } from './slot.js';
 import type { Watch } from './watch.js';
 
 /**
@@ -42,6 +43,11 @@ export abstract class Run {
 
   constructor(group: Group<Waiting>) {
     this.group = group;
+  }
+
+  /** It has its slot and is in the right async context. */
+  enterNow(engine: PoolEngine, slot: Slot): void {
+    engine.enterFunction(slot);
   }
 
   abstract makeContext(): LazyContext;

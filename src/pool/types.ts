@@ -32,13 +32,17 @@ export interface GroupLimits {
   concurrency?: number | undefined;
 }
 
-export interface ExecuteOptions extends SignalOptions {
+/** How a task waits for its slot. */
+export interface AcquireOptions extends SignalOptions {
   /** Default 'normal'. Low priority is never starved. */
   priority?: 'high' | 'normal' | 'low' | undefined;
   /** Whose work it is: tenant, host, channel. Groups of the same priority take turns. */
   group?: Key | undefined;
   /** Longest wait for a slot, ms. Default: the pool's. 0 = now or never. */
   queueTimeout?: Milliseconds | undefined;
+}
+
+export interface ExecuteOptions extends AcquireOptions {
   /** Longest run, ms. Default: the pool's. */
   timeout?: Milliseconds | undefined;
 }
@@ -51,7 +55,7 @@ export interface ItemContext extends TaskContext {
 /** A function to run for each item. */
 export type ItemWork<I, R> = (item: I, context: ItemContext) => Awaitable<R>;
 
-/** `map` pulls its items as slots come free: they wait outside `maxQueue` and `queueTimeout`. */
+/** `map` and `stream` pull their items as slots come free: they wait outside `maxQueue` and `queueTimeout`. */
 export interface MapOptions<I = unknown> extends SignalOptions {
   /**
    * Most items of this call at once, within the pool's limit. Default: the pool's; needed over an unlimited pool, unless `items`
@@ -63,4 +67,11 @@ export interface MapOptions<I = unknown> extends SignalOptions {
   priority?: ExecuteOptions['priority'];
   /** Whose work an item is. */
   group?: Key | ((item: I) => Key) | undefined;
+}
+
+export interface StreamOptions<I = unknown> extends MapOptions<I> {
+  /** Default 'input'. 'completion' yields each result as soon as it is there. */
+  order?: 'input' | 'completion' | undefined;
+  /** Results kept ready ahead of the reader. Integer >= 0; default: the concurrency. */
+  buffer?: number | undefined;
 }

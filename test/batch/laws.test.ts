@@ -1,4 +1,4 @@
-import { fc } from '@fast-check/vitest';
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, vi } from 'vitest';
 import {
   type BatchReport,

@@ -1,4 +1,4 @@
-import { fc } from '@fast-check/vitest';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Group, Lanes, type Level } from '../../src/pool/lanes.js';
 import { property } from '../support/runs.js';

@@ -1,4 +1,4 @@
-import { fc } from '@fast-check/vitest';
+import * as fc from 'fast-check';
 import { describe, expect } from 'vitest';
 import { PromisePool } from '../../src/pool/index.js';
 import { property } from '../support/runs.js';

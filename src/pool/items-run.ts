@@ -1,0 +1,343 @@
+import { AbortSubscription } from '../core/abort.js';
+import { ignore, observe } from '../core/deferred.js';
+import { mapKey } from '../core/keys.js';
+import { wrongType } from '../core/options.js';
+import { LazyContext } from '../core/task-context.js';
+import type { Awaitable, Key, Milliseconds } from '../core/types.js';
+import type { PoolEngine, Waiting } from './engine.js';
+import type { Group, Level } from './lanes.js';
+import { Run } from './run.js';
+import type { Slot } from './slot.js';
+import type { ItemContext, ItemWork } from './types.js';
+import { Watch } from './watch.js';
+
+class LazyItemContext extends LazyContext implements ItemContext {
+  constructor(readonly index: number) {
+    super();
+  }
+}
+
+/** One item in its slot. */
+class ItemRun<I, R> extends Run {
+  constructor(
+    readonly owner: ItemsRun<I, R>,
+    readonly index: number,
+    readonly item: I,
+    group: Group<Waiting>,
+  ) {
+    super(group);
+  }
+
+  makeContext(): LazyItemContext {
+    return new LazyItemContext(this.index);
+  }
+
+  call(context: LazyContext): Awaitable<R> {
+    return this.owner.work(this.item, context as LazyItemContext);
+  }
+
+  tell(isFulfilled: boolean, result: unknown): void {
+    if (isFulfilled) this.owner.keep(this.index, result as R);
+    else this.owner.fail(result);
+  }
+
+  left(): void {
+    this.owner.left();
+  }
+}
+
+export interface ItemsRunOptions<I, R> {
+  readonly engine: PoolEngine;
+  readonly source: Iterator<I> | AsyncIterator<I>;
+  readonly isAsync: boolean;
+  readonly work: ItemWork<I, R>;
+  readonly concurrency: number;
+  readonly timeout: Milliseconds;
+  readonly level: Level;
+  readonly group: Key | ((item: I) => Key) | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * The items of one `map` or `stream`: a single entry in the lanes that waits for a slot and pulls an item into it. When an item ends it
+ * queues up again, behind whatever waits by then; where nothing waits it thereby keeps its slot. Slots that stay free are offered to it, so
+ * it grows with the limit and into what others leave.
+ *
+ * No slot is held while an asynchronous source makes us wait; the item that arrives queues like anybody.
+ *
+ *   open ──► done                    the source is at its end and all items have ended
+ *    ├─────► failing ──► closed      first error: siblings are aborted and waited for, the source is closed, then it fails
+ *    └─────► closed                  the caller's abort or the pool's end: it fails at once
+ *
+ * Subclasses say where results go and whether more is wanted.
+ */
+export abstract class ItemsRun<I, R> implements Waiting {
+  readonly work: ItemWork<I, R>;
+  protected readonly engine: PoolEngine;
+
+  readonly #options: ItemsRunOptions<I, R>;
+  readonly #captured: unknown;
+  readonly #subscription: AbortSubscription | undefined;
+  #state: 'open' | 'failing' | 'closed' = 'open';
+  #error: unknown;
+  #nextIndex = 0;
+  #inFlight = 0;
+  /** It stands in the lanes, under this group. */
+  #waitsIn: Group<Waiting> | undefined;
+  #isPulling = false;
+  #isExhausted = false;
+  /** Pulled, and not in a slot yet. */
+  #pulled: { readonly item: I } | undefined;
+
+  /** @param promise one that was made in the async context in which source and items are to run. */
+  constructor(options: ItemsRunOptions<I, R>, promise: Promise<unknown>) {
+    this.#options = options;
+    this.engine = options.engine;
+    this.work = options.work;
+    this.#captured = this.engine.asyncContext.capture(promise);
+    this.#subscription =
+      options.signal && new AbortSubscription(options.signal, { onAbort: (reason) => this.abort(reason) });
+  }
+
+  /** Where an item's result goes. */
+  abstract keep(index: number, result: R): void;
+  /** May one more item be pulled? */
+  protected abstract get wantsMore(): boolean;
+  /** All items are done. */
+  protected abstract finished(): void;
+  /** It has failed. After an error of its own nothing of it runs any more. */
+  protected abstract failed(reason: unknown): void;
+
+  /** The pool's end. */
+  abstract shutDown(reason: unknown): void;
+
+  /** Does the pool have to wait for it? */
+  get isBusy(): boolean {
+    return true;
+  }
+
+  /** Items that were pulled. */
+  protected get pulled(): number {
+    return this.#nextIndex + (this.#pulled === undefined ? 0 : 1);
+  }
+
+  protected get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  protected begin(): void {
+    this.engine.maps.add(this);
+    this.goOn();
+  }
+
+  /** More may be wanted now. */
+  protected goOn(): void {
+    this.#ask();
+    this.engine.pump();
+  }
+
+  get isDead(): boolean {
+    return this.#state !== 'open';
+  }
+
+  enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
+    const group = this.#waitsIn as Group<Waiting>;
+    this.#waitsIn = undefined;
+    engine.asyncContext.run(this.#captured, this.#step, { slot, group, time });
+    return slot.run !== undefined;
+  }
+
+  /** An item has left its slot. */
+  left(): void {
+    this.#inFlight--;
+    this.#ask();
+    this.#settleIfDone();
+  }
+
+  /** First error: from an item, the source, or the options' own functions. */
+  fail(error: unknown): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'failing';
+    this.#error = error;
+    this.#leaveLanes();
+    this.#cutItems(error);
+    this.#settleIfDone();
+  }
+
+  abort(reason: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#leaveLanes();
+    this.failed(reason);
+    this.#cutItems(reason);
+    void this.closeSource();
+    this.#end();
+  }
+
+  /** A slot is free and nobody waits for it: queues up for one more. Answers whether it did. */
+  askForMore(): boolean {
+    return this.#ask();
+  }
+
+  /** Queues up for the next item, unless it does already, may not, or there is none. */
+  #ask(): boolean {
+    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling) return false;
+    if (this.#isExhausted || this.#inFlight >= this.#options.concurrency) return false;
+    if (this.#pulled === undefined && !this.wantsMore) return false;
+    try {
+      const { group, level } = this.#options;
+      const isUnknown = typeof group === 'function' && this.#pulled === undefined;
+      this.#waitsIn = isUnknown ? this.engine.lanes.ungrouped : this.#groupOfNext();
+      this.engine.lanes.push(this, level, this.#waitsIn);
+      return true;
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
+  }
+
+  #groupOfNext(): Group<Waiting> {
+    const { lanes } = this.engine;
+    const { group } = this.#options;
+    if (group === undefined) return lanes.ungrouped;
+    const id = typeof group === 'function' ? group((this.#pulled as { item: I }).item) : group;
+    return lanes.group(id, mapKey('group', id));
+  }
+
+  /** It has a slot: with an item in hand the item starts, else one is pulled. Runs in the async context of `map`'s caller. */
+  readonly #step = ({
+    slot,
+    group,
+    time,
+  }: {
+    slot: Slot;
+    group: Group<Waiting>;
+    time: Milliseconds | undefined;
+  }): void => {
+    const { lanes } = this.engine;
+    try {
+      if (this.#pulled === undefined) this.#pull();
+      const actual = this.#pulled === undefined || this.#state !== 'open' ? undefined : this.#groupOfNext();
+      if (actual === group) {
+        this.#start(slot, group, time);
+        return;
+      }
+      lanes.leave(group);
+      if (actual === undefined) {
+        this.#settleIfDone();
+      } else if (lanes.mayStart(actual)) {
+        lanes.enter(actual);
+        this.#start(slot, actual, time);
+      } else {
+        this.#ask();
+      }
+    } catch (error) {
+      lanes.leave(group);
+      this.fail(error);
+    }
+  };
+
+  #start(slot: Slot, group: Group<Waiting>, time: Milliseconds | undefined): void {
+    const { item } = this.#pulled as { item: I };
+    this.#pulled = undefined;
+    const run = new ItemRun(this, this.#nextIndex++, item, group);
+    const { timeout } = this.#options;
+    if (timeout !== Number.POSITIVE_INFINITY) run.watch = new Watch(this.engine, run, undefined, timeout);
+    this.#inFlight++;
+    this.engine.counters.calls++;
+    this.engine.time(run);
+    this.engine.occupy(slot, run, run.timing?.queuedAt ?? time);
+    this.engine.enterFunction(slot);
+  }
+
+  #pull(): void {
+    const { source, isAsync } = this.#options;
+    let result: IteratorResult<I> | Promise<IteratorResult<I>>;
+    try {
+      result = source.next();
+    } catch (error) {
+      // A source that throws is at its end: it is not closed again.
+      this.#isExhausted = true;
+      throw error;
+    }
+    if (!isAsync) {
+      this.#take(result as IteratorResult<I>);
+      return;
+    }
+    this.#isPulling = true;
+    observe(
+      Promise.resolve(result),
+      (arrived) => this.#arrived(arrived),
+      (error) => {
+        this.#isPulling = false;
+        this.#isExhausted = true;
+        this.fail(error);
+      },
+    );
+  }
+
+  #arrived(result: IteratorResult<I>): void {
+    this.#isPulling = false;
+    if (this.#state !== 'open') return;
+    try {
+      this.#take(result);
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.#ask();
+    this.#settleIfDone();
+    this.engine.pump();
+  }
+
+  #take(result: IteratorResult<I>): void {
+    if (typeof result !== 'object' || result === null) throw wrongType('items.next()', 'an iterator result', result);
+    if (result.done === true) this.#isExhausted = true;
+    else this.#pulled = { item: result.value };
+  }
+
+  #cutItems(reason: unknown): void {
+    for (const slot of [...this.engine.busy]) {
+      if (slot.run instanceof ItemRun && slot.run.owner === this) this.engine.cut(slot, 'aborted', reason);
+    }
+  }
+
+  #leaveLanes(): void {
+    if (this.#waitsIn === undefined) return;
+    this.#waitsIn = undefined;
+    this.engine.lanes.bury();
+  }
+
+  #settleIfDone(): void {
+    if (this.#inFlight > 0) return;
+    if (this.#state === 'open' && this.#isExhausted && this.#pulled === undefined) {
+      this.#state = 'closed';
+      this.finished();
+      this.#end();
+    } else if (this.#state === 'failing') {
+      this.#state = 'closed';
+      observe(this.closeSource(), () => this.failed(this.#error), ignore);
+      this.#end();
+    }
+  }
+
+  /**
+   * Calls `return()` once. The promise never rejects: whatever goes wrong while closing, the error that made us close is the one to
+   * tell. It is over when the source is closed, or at once if the source is still busy with a `next()`.
+   */
+  protected async closeSource(): Promise<void> {
+    if (this.#isExhausted) return;
+    this.#isExhausted = true;
+    try {
+      const closing = this.#options.source.return?.();
+      const closed = Promise.resolve(closing).then(ignore, ignore);
+      if (!this.#isPulling) await closed;
+    } catch {}
+  }
+
+  #end(): void {
+    this.#subscription?.end();
+    this.engine.maps.delete(this);
+    this.engine.onQuiet?.();
+  }
+}
