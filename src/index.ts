@@ -21,8 +21,8 @@ export type { DurationSummary } from './metrics/histogram.js';
 
 // Errors
 
+export { type ErrorByCode, isPacelineError, isRefusedError } from './catalogue/index.js';
 export { ClosedError, type ErrorCode, PacelineError, RefusedError, TimeoutError } from './core/errors.js';
-export { type ErrorByCode, isPacelineError, isRefusedError } from './errors/index.js';
 
 // Bound it
 
@@ -118,3 +118,7 @@ export {
   type TaskHandle,
   type TaskOutcome,
 } from './background/index.js';
+
+// See all of it
+
+export { type Metrics, MetricsRegistry, type MetricsSnapshot, type MetricsSource } from './catalogue/index.js';

@@ -22,7 +22,7 @@ describe('the rules notice', () => {
     ['pool/a.ts', `type B = import('../retry/b.js').B;`, 'imports ../retry/b.js, which is not below it'],
     ['pool/a.ts', `const b = await import('../retry/b.js');`, 'imports ../retry/b.js, which is not below it'],
     ['batch/a.ts', `import { b } from '../upstream/b.js';`, 'imports ../upstream/b.js, which is not below it'],
-    ['batch/a.ts', `import { b } from '../errors/b.js';`, 'imports ../errors/b.js, which is not below it'],
+    ['batch/a.ts', `import { b } from '../catalogue/b.js';`, 'imports ../catalogue/b.js, which is not below it'],
     ['testing/a.ts', `import { b } from '../index.js';`, 'imports ../index.js, which is not below it'],
     ['pool/a.ts', `import { b } from './b';`, 'imports ./b, without its .js'],
     ['core/a.ts', `import { b } from 'node:async_hooks';`, 'imports node:async_hooks, which other runtimes lack'],
@@ -61,7 +61,7 @@ test('the rules let pass what keeps them', () => {
       'pool/a.ts',
       `import { b } from '../core/b.js';\nexport { lanes } from './lanes.js';\nawait import('node:async_hooks');`,
     ],
-    ['errors/a.ts', `import type { MissingResultError } from '../batch/errors.js';`],
+    ['catalogue/a.ts', `import type { MissingResultError } from '../batch/errors.js';`],
     ['adapters/a.ts', `import type { Meter } from '@opentelemetry/api';`],
     ['index.ts', `export { a } from './pool/a.js';\nexport type { B } from './core/b.js';`],
   ]);

@@ -4,7 +4,7 @@ import ts from 'typescript';
 
 /**
  * The house of floors, lowest first. A file imports its own folder and lower floors; folders of one floor do not know each
- * other. `errors` is the catalogue of every error there is, so it stands above all that throw. The roof, index.ts, is above
+ * other. `catalogue` knows all errors and all metrics, so it stands above all that have some. The roof, index.ts, is above
  * them all and on no list.
  */
 const FLOORS: readonly (readonly string[])[] = [
@@ -13,7 +13,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['limits'],
   ['pool', 'coalescer', 'retry', 'breaker'],
   ['batch', 'background', 'upstream'],
-  ['errors'],
+  ['catalogue'],
   ['adapters', 'testing'],
 ];
 const ROOF = 'index.ts';
