@@ -116,7 +116,7 @@ export class PoolEngine {
   /** Starts a task inside its submission. */
   startNow(run: Run): void {
     this.lanes.enter(run.group);
-    const slot = this.#takeSlot();
+    const slot = this.takeSlot();
     this.occupy(slot, run, run.timing?.queuedAt);
     run.enterNow(this, slot);
   }
@@ -187,8 +187,8 @@ export class PoolEngine {
         if (this.#offerToMaps()) continue;
         break;
       }
-      const slot = this.#takeSlot();
-      if (!next.enter(this, slot, time)) this.#spare.push(slot);
+      const slot = this.takeSlot();
+      if (!next.enter(this, slot, time)) this.giveBack(slot);
     }
     this.#isUnsettled = false;
   }
@@ -254,7 +254,7 @@ export class PoolEngine {
     if (onAbandon !== undefined) {
       this.hooks.tell(onAbandon, { name: this.name, group: run.group.id, runMs: runMs(run, time) });
     }
-    run.left();
+    run.left(false);
     this.#quiet(time);
   }
 
@@ -279,8 +279,13 @@ export class PoolEngine {
     this.onQuiet?.();
   }
 
-  #takeSlot(): Slot {
+  /** A slot to `occupy`, or to give back. */
+  takeSlot(): Slot {
     return this.#spare.pop() ?? new Slot(this);
+  }
+
+  giveBack(slot: Slot): void {
+    if (this.#spare.length < SPARE_SLOTS) this.#spare.push(slot);
   }
 
   #startClock(timing: Timing, time: Milliseconds): void {
@@ -306,8 +311,8 @@ export class PoolEngine {
   #handOn(slot: Slot, run: Run, time: Milliseconds | undefined): void {
     slot.run = undefined;
     slot.context = undefined;
-    if (this.#spare.length < SPARE_SLOTS) this.#spare.push(slot);
-    run.left();
+    this.giveBack(slot);
+    run.left(true);
     this.#quiet(time);
   }
 

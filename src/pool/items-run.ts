@@ -41,8 +41,8 @@ class ItemRun<I, R> extends Run {
     else this.owner.fail(result);
   }
 
-  left(): void {
-    this.owner.left();
+  left(hasEnded: boolean): void {
+    this.owner.left(hasEnded);
   }
 }
 
@@ -148,10 +148,32 @@ export abstract class ItemsRun<I, R> implements Waiting {
   }
 
   /** An item has left its slot. */
-  left(): void {
+  left(hasEnded: boolean): void {
     this.#inFlight--;
-    this.#ask();
+    if (hasEnded && this.#mayGoOnAtOnce) this.#goOnAtOnce();
+    else this.#ask();
     this.#settleIfDone();
+  }
+
+  /** Would it get the next slot anyway, in the async context of this moment? */
+  get #mayGoOnAtOnce(): boolean {
+    const { lanes } = this.engine;
+    return (
+      lanes.length === 0 &&
+      this.engine.hasFreeSlot &&
+      this.#mayAsk &&
+      lanes.mayStart(lanes.ungrouped) &&
+      this.#options.group === undefined
+    );
+  }
+
+  /** What queueing up and being chosen comes to where nobody waits: at a third of the cost. */
+  #goOnAtOnce(): void {
+    const { lanes } = this.engine;
+    lanes.enter(lanes.ungrouped);
+    const slot = this.engine.takeSlot();
+    this.#step({ slot, group: lanes.ungrouped, time: undefined });
+    if (slot.run === undefined) this.engine.giveBack(slot);
   }
 
   /** First error: from an item, the source, or the options' own functions. */
@@ -181,9 +203,7 @@ export abstract class ItemsRun<I, R> implements Waiting {
 
   /** Queues up for the next item, unless it does already, may not, or there is none. */
   #ask(): boolean {
-    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling) return false;
-    if (this.#isExhausted || this.#inFlight >= this.#options.concurrency) return false;
-    if (this.#pulled === undefined && !this.wantsMore) return false;
+    if (!this.#mayAsk) return false;
     try {
       const { group, level } = this.#options;
       const isUnknown = typeof group === 'function' && this.#pulled === undefined;
@@ -194,6 +214,11 @@ export abstract class ItemsRun<I, R> implements Waiting {
       this.fail(error);
       return false;
     }
+  }
+
+  get #mayAsk(): boolean {
+    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling || this.#isExhausted) return false;
+    return this.#inFlight < this.#options.concurrency && (this.#pulled !== undefined || this.wantsMore);
   }
 
   #groupOfNext(): Group<Waiting> {

@@ -55,6 +55,6 @@ export abstract class Run {
   abstract call(context: LazyContext): Awaitable<unknown>;
   /** Answers the caller; called once. */
   abstract tell(isFulfilled: boolean, result: unknown): void;
-  /** It has left its slot: it ended, or was abandoned. */
-  abstract left(): void;
+  /** It has left its slot. @param hasEnded true: in its own reaction, hence in its async context; false: it was abandoned. */
+  abstract left(hasEnded: boolean): void;
 }
