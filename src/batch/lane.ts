@@ -45,6 +45,8 @@ export class Lane<J> {
   /** Of the work entered last. */
   #context: CallContext | undefined;
   #deadline: Deadline | undefined;
+  /** Ends the pool's task before its work. */
+  #release: ((reason: unknown) => void) | undefined;
   #isOverdue = false;
   #isGivenUp = false;
   /** The promise of the call, or of the pool, is not settled. */
@@ -76,6 +78,7 @@ export class Lane<J> {
 
   #submit(pool: Executor, job: J): Promise<unknown> {
     const { settings } = this.#owner;
+    const hasTimeout = settings.timeout !== Number.POSITIVE_INFINITY;
     const submission = new LazyContext();
     this.#submission = submission;
     // An executor may repeat a task, so there may be several entries; it may also come too late, when nobody waits any more.
@@ -86,12 +89,19 @@ export class Lane<J> {
       const context = this.#context as CallContext;
       const exit = (): void => this.#exit(context);
       observe(work, exit, exit);
-      return work;
+      return hasTimeout ? this.#untilGivenUp(work) : work;
     };
     // A signal per call is made only where the call can end alone.
-    const hasTimeout = settings.timeout !== Number.POSITIVE_INFINITY;
     const options: SignalOptions = { signal: hasTimeout ? submission.signal : settings.signal };
     return promised(() => pool.execute(task, options));
+  }
+
+  /** Ends with the work or with the lane: what is given up must not hold the pool's slot either, or the batch would never end. */
+  #untilGivenUp(work: Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#release = reject;
+      observe(work, resolve, reject);
+    });
   }
 
   #enter(job: J, outer: TaskContext | undefined): Promise<unknown> {
@@ -152,6 +162,7 @@ export class Lane<J> {
     const { source, timeout } = settings;
     if (this.#isOverdue) {
       this.#isGivenUp = true;
+      this.#release?.(this.#context?.signal.reason);
       this.#owner.gaveUp(this.#running);
       return;
     }

@@ -50,12 +50,7 @@ function byResource(Type: ResourceType): AsyncContextPort {
 /** Node: by the promise's own id (20, 22) and by frame (24), whichever is in force. */
 function byNode(Type: ResourceType, id: symbol, trigger: symbol, frame: symbol | undefined): AsyncContextPort {
   const { runInAsyncScope } = Type.prototype;
-  // Stands for "no context": what it may have inherited from whoever queued the first task is taken off it.
-  const empty = new Type(NAME);
-  for (const symbol of Object.getOwnPropertySymbols(empty)) {
-    if (symbol === frame) (empty as Record<symbol, unknown>)[symbol] = undefined;
-    else if (symbol !== id && symbol !== trigger) delete (empty as Record<symbol, unknown>)[symbol];
-  }
+  const emptyId = (new Type(NAME) as unknown as Record<symbol, number>)[id];
   // One resource takes each frame in turn: `runInAsyncScope` reads it at entry and never again.
   const carrier = new Type(NAME);
 
@@ -70,7 +65,9 @@ function byNode(Type: ResourceType, id: symbol, trigger: symbol, frame: symbol |
     },
     run(captured, fn, argument) {
       if (captured === undefined) {
-        empty.runInAsyncScope(fn, undefined, argument);
+        // New each time: what a task enters with `enterWith` stays on its resource.
+        const empty = { [id]: emptyId, [trigger]: 0 } as unknown as Resource;
+        runInAsyncScope.call(empty, fn as (a: unknown) => void, undefined, argument);
       } else if (captured instanceof Promise) {
         runInAsyncScope.call(captured as unknown as Resource, fn as (a: unknown) => void, undefined, argument);
       } else {

@@ -37,6 +37,7 @@ export class Timer {
   readonly #keepAlive: boolean;
   readonly #due: number;
   #beyond: number;
+  readonly #madeBy = globalThis.setTimeout;
   #handle: ReturnType<typeof setTimeout>;
   #keepsAlive = true;
 
@@ -52,6 +53,11 @@ export class Timer {
   /** Does the process stay up for it? Also true where the runtime does not let us choose. */
   get keepsAlive(): boolean {
     return this.#keepsAlive;
+  }
+
+  /** Timers were faked, or are no longer, since it was made: it may never fire, and its clock is not that of now. */
+  get isOrphan(): boolean {
+    return this.#madeBy !== globalThis.setTimeout;
   }
 
   cancel(): void {

@@ -40,7 +40,7 @@ export class Deadlines {
     const heap = this.#heap;
     heap.push(deadline);
     this.#siftUp(heap.length - 1);
-    if (deadline.at < this.#armedFor) this.#arm(deadline.at, delay);
+    if (deadline.at < this.#armedFor || this.#timer?.isOrphan === true) this.#arm(deadline.at, delay);
     return deadline;
   }
 

@@ -23,6 +23,7 @@ export class Closing {
   #abortGrace: Milliseconds = NEVER;
   #reason: unknown;
   #isCut = false;
+  #isCutting = false;
   #isReported = false;
   #aborted = 0;
   #refused = 0;
@@ -42,7 +43,7 @@ export class Closing {
     const abortGrace = check.duration('abortGrace', given.abortGrace, 1_000);
     if (this.#isCut) return;
     this.#abortGrace = Math.min(this.#abortGrace, abortGrace);
-    this.#reason ??= given.reason;
+    if (this.#reason === undefined) this.#reason = given.reason;
     if (time + grace < this.#graceEnds) {
       this.#graceEnds = time + grace;
       this.#timer?.cancel();
@@ -54,42 +55,53 @@ export class Closing {
 
   /** Something has left: are we done? */
   look(): void {
-    if (!this.#isReported && this.#engine.isIdle) this.#finish();
+    if (!this.#isReported && !this.#isCutting && this.#engine.isIdle) this.#finish();
   }
 
   #cut(): void {
-    const { name, lanes, busy, maps, counters } = this.#engine;
+    const { name, busy, counters } = this.#engine;
     this.#isCut = true;
+    this.#isCutting = true;
+    this.#timer?.cancel();
     const abortedBefore = counters.aborted;
-    const reason = this.#reason ?? new ClosedError({ source: name });
-    for (const map of [...maps]) map.shutDown(reason);
-    const waiting = lanes.remove((item) => item instanceof Job) as Job[];
-    for (const job of waiting) {
-      this.#refused++;
-      markHandled(job.promise);
-      counters.queued--;
-      this.#engine.refuse(job, new ClosedError({ source: name }), 'refused');
-    }
+    this.#shutDownMaps();
+    this.#refused += this.#engine.refuseAll(new ClosedError({ source: name }));
     for (const slot of [...busy]) {
       if (slot.run?.state !== 'running') continue;
       if (slot.run instanceof Job) markHandled(slot.run.promise);
-      this.#engine.cut(slot, 'aborted', reason);
+      this.#engine.cut(slot, 'aborted', this.#reasonToTell);
     }
     this.#aborted = counters.aborted - abortedBefore;
+    this.#isCutting = false;
     this.#timer = this.#abortGrace === NEVER ? undefined : new Timer(() => this.#finish(), this.#abortGrace);
     this.#engine.onQuiet?.();
   }
 
   #finish(): void {
+    if (this.#isReported) return;
     this.#isReported = true;
     this.#timer?.cancel();
-    const { name, busy, maps } = this.#engine;
     // Streams that nobody reads: the pool did not wait for them.
-    for (const map of [...maps]) map.shutDown(this.#reason ?? new ClosedError({ source: name }));
-    const left = busy.map(({ run }) => (run?.group.id === undefined ? name : `${name}#${keyText(run.group.id)}`));
+    this.#shutDownMaps();
+    const { name, busy, abandoned } = this.#engine;
+    const left = [...busy, ...abandoned].map(({ run }) =>
+      run?.group.id === undefined ? name : `${name}#${keyText(run.group.id)}`,
+    );
     const [aborted, refused] = [this.#aborted, this.#refused];
     const finished = this.#ended() - this.#endedBefore;
     this.#resolve({ clean: aborted === 0 && refused === 0 && left.length === 0, finished, aborted, refused, left });
+  }
+
+  /** What they would still have pulled is refused. */
+  #shutDownMaps(): void {
+    const maps = [...this.#engine.maps];
+    this.#refused += maps.length;
+    for (const map of maps) map.shutDown(this.#reasonToTell);
+  }
+
+  get #reasonToTell(): unknown {
+    if (this.#reason === undefined) this.#reason = new ClosedError({ source: this.#engine.name });
+    return this.#reason;
   }
 
   /** Tasks that ended by themselves, well or badly. */

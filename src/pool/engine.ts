@@ -1,7 +1,7 @@
 import { type AsyncContextPort, chooseAsyncContext } from '../core/async-context.js';
 import { now } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
-import { observe } from '../core/deferred.js';
+import { markHandled, observe } from '../core/deferred.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Milliseconds } from '../core/types.js';
 import { HookSet } from '../metrics/hooks.js';
@@ -11,7 +11,7 @@ import { POOL_HOOKS, type PoolHooks, type PoolSettleEvent } from './hooks.js';
 import type { Job } from './job.js';
 import { type Group, Lanes, type Level, type Waiter } from './lanes.js';
 import { PoolCounters } from './metrics.js';
-import { type Run, Timing } from './run.js';
+import { Run, Timing } from './run.js';
 import { Slot } from './slot.js';
 import { Watch } from './watch.js';
 
@@ -60,8 +60,12 @@ export class PoolEngine {
   isClosing = false;
   /** The calls of `map` and `stream` that are not done. */
   readonly maps = new Set<MapInProgress>();
+  /** Those of them that may want more than they have. */
+  readonly hungry = new Set<MapInProgress>();
   /** Busy slots; order without meaning. Abandoned ones are not among them. */
   readonly busy: Slot[] = [];
+  /** Slots that were given up, and whose work runs on. */
+  readonly abandoned = new Set<Slot>();
   /** Told when something has left the queue or a slot, if `isWatched`. */
   onQuiet: (() => void) | undefined;
   /** Somebody waits for the pool to become quiet. */
@@ -178,7 +182,7 @@ export class PoolEngine {
     if (this.#isUnsettled) this.pump();
   }
 
-  /** Starts what may start. */
+  /** Starts what may start. Whoever waits for a shorter queue is told. */
   pump(time?: Milliseconds): void {
     this.#isUnsettled = true;
     while (this.hasFreeSlot) {
@@ -191,11 +195,27 @@ export class PoolEngine {
       if (!next.enter(this, slot, time)) this.giveBack(slot);
     }
     this.#isUnsettled = false;
+    if (this.isWatched) this.onQuiet?.();
   }
 
+  /** Growth starts waiting work in the same turn, before anything that a hook submits. */
+  resize(limit: number): void {
+    const { limit: from, name } = this;
+    if (limit === from) return;
+    this.limit = limit;
+    this.#isUnsettled = true;
+    const { onLimitChange } = this.hooks.listeners;
+    if (onLimitChange !== undefined) this.hooks.tell(onLimitChange, { name, from, to: limit });
+    this.pump();
+  }
+
+  /** Each map is asked once; it says when it may want more again. */
   #offerToMaps(): boolean {
     let isTaken = false;
-    for (const map of this.maps) if (map.askForMore()) isTaken = true;
+    for (const map of this.hungry) {
+      this.hungry.delete(map);
+      if (map.askForMore()) isTaken = true;
+    }
     return isTaken;
   }
 
@@ -205,7 +225,9 @@ export class PoolEngine {
     const { counters } = this;
     const { state } = run;
     const time = run.timing === undefined ? undefined : now();
-    if (!slot.isAbandoned) {
+    if (slot.isAbandoned) {
+      this.abandoned.delete(slot);
+    } else {
       this.#vacate(slot, run, time);
       if (state !== 'running') counters.overdue--;
       else if (isFulfilled) counters.fulfilled++;
@@ -246,6 +268,7 @@ export class PoolEngine {
   abandon(slot: Slot): void {
     const run = slot.run as Run;
     slot.isAbandoned = true;
+    this.abandoned.add(slot);
     const time = run.timing === undefined ? undefined : now();
     this.#vacate(slot, run, time);
     this.counters.overdue--;
@@ -260,23 +283,47 @@ export class PoolEngine {
 
   /** A task never runs: counted, its caller told, then the hook. */
   refuse(run: Run, reason: unknown, counter: 'refused' | 'aborted'): void {
-    run.state = 'ended';
-    this.counters[counter]++;
-    run.watch?.end();
-    this.lanes.forgetIfIdle(run.group);
-    run.tell(false, reason);
-    const { onRefuse } = this.hooks.listeners;
-    if (onRefuse === undefined) return;
-    const waitMs = run.timing === undefined ? 0 : now() - run.timing.queuedAt;
-    this.hooks.tell(onRefuse, { name: this.name, group: run.group.id, reason, waitMs });
+    this.#strike(run, counter);
+    this.#tellRefusal(run, reason);
   }
 
   /** The same for one that has its place in the queue already. */
   refuseWaiting(run: Run, reason: unknown, counter: 'refused' | 'aborted'): void {
     this.counters.queued--;
-    this.refuse(run, reason, counter);
-    this.lanes.bury();
+    this.#strike(run, counter);
+    this.lanes.bury(run.group);
+    this.#tellRefusal(run, reason);
     this.onQuiet?.();
+  }
+
+  /** Empties the queue, with one error for all: a stack for each of a million would take seconds. */
+  refuseAll(reason: unknown): number {
+    const jobs = this.lanes.remove((item) => item instanceof Run) as (Waiting &
+      Run & { readonly promise: Promise<unknown> })[];
+    this.counters.queued -= jobs.length;
+    // All are struck off before anybody is told: a hook may abort the signal of the next.
+    for (const job of jobs) this.#strike(job, 'refused');
+    for (const job of jobs) {
+      markHandled(job.promise);
+      this.#tellRefusal(job, reason);
+    }
+    if (jobs.length > 0) this.onQuiet?.();
+    return jobs.length;
+  }
+
+  #strike(run: Run, counter: 'refused' | 'aborted'): void {
+    run.state = 'ended';
+    this.counters[counter]++;
+    run.watch?.end();
+    this.lanes.forgetIfIdle(run.group);
+  }
+
+  #tellRefusal(run: Run, reason: unknown): void {
+    run.tell(false, reason);
+    const { onRefuse } = this.hooks.listeners;
+    if (onRefuse === undefined) return;
+    const waitMs = run.timing === undefined ? 0 : now() - run.timing.queuedAt;
+    this.hooks.tell(onRefuse, { name: this.name, group: run.group.id, reason, waitMs });
   }
 
   /** A slot to `occupy`, or to give back. */

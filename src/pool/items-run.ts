@@ -19,8 +19,12 @@ class LazyItemContext extends LazyContext implements ItemContext {
 
 /** One item in its slot. */
 class ItemRun<I, R> extends Run {
+  /** Its index among those of its owner that have not left. */
+  place = -1;
+
   constructor(
     readonly owner: ItemsRun<I, R>,
+    readonly slot: Slot,
     readonly index: number,
     readonly item: I,
     group: Group<Waiting>,
@@ -42,7 +46,7 @@ class ItemRun<I, R> extends Run {
   }
 
   left(hasEnded: boolean): void {
-    this.owner.left(hasEnded);
+    this.owner.left(this, hasEnded);
   }
 }
 
@@ -50,6 +54,8 @@ export interface ItemsRunOptions<I, R> {
   readonly engine: PoolEngine;
   readonly source: Iterator<I> | AsyncIterator<I>;
   readonly isAsync: boolean;
+  /** Where it can be told without asking for the next item: how many there are. */
+  readonly size: (() => number) | undefined;
   readonly work: ItemWork<I, R>;
   readonly concurrency: number;
   readonly timeout: Milliseconds;
@@ -78,16 +84,17 @@ export abstract class ItemsRun<I, R> implements Waiting {
   readonly #options: ItemsRunOptions<I, R>;
   readonly #captured: unknown;
   readonly #subscription: AbortSubscription | undefined;
-  #state: 'open' | 'failing' | 'closed' = 'open';
+  #state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
   #error: unknown;
   #nextIndex = 0;
-  #inFlight = 0;
+  /** Those that have not left their slots; order without meaning. */
+  readonly #items: ItemRun<I, R>[] = [];
   /** It stands in the lanes, under this group. */
   #waitsIn: Group<Waiting> | undefined;
   #isPulling = false;
   #isExhausted = false;
   /** Pulled, and not in a slot yet. */
-  #pulled: { readonly item: I } | undefined;
+  #pulled: { readonly item: I; readonly group: Key | undefined } | undefined;
 
   /** @param promise one that was made in the async context in which source and items are to run. */
   constructor(options: ItemsRunOptions<I, R>, promise: Promise<unknown>) {
@@ -122,16 +129,18 @@ export abstract class ItemsRun<I, R> implements Waiting {
   }
 
   protected get inFlight(): number {
-    return this.#inFlight;
+    return this.#items.length;
   }
 
   protected begin(): void {
     this.engine.maps.add(this);
     this.goOn();
+    this.#settleIfDone();
   }
 
   /** More may be wanted now. */
   protected goOn(): void {
+    this.engine.hungry.add(this);
     this.#ask();
     this.engine.pump();
   }
@@ -148,10 +157,15 @@ export abstract class ItemsRun<I, R> implements Waiting {
   }
 
   /** An item has left its slot. */
-  left(hasEnded: boolean): void {
-    this.#inFlight--;
+  left(item: ItemRun<I, R>, hasEnded: boolean): void {
+    const last = this.#items.pop() as ItemRun<I, R>;
+    if (last !== item) {
+      this.#items[item.place] = last;
+      last.place = item.place;
+    }
     if (hasEnded && this.#mayGoOnAtOnce) this.#goOnAtOnce();
     else this.#ask();
+    if (this.#state === 'open') this.engine.hungry.add(this);
     this.#settleIfDone();
   }
 
@@ -206,8 +220,8 @@ export abstract class ItemsRun<I, R> implements Waiting {
     if (!this.#mayAsk) return false;
     try {
       const { group, level } = this.#options;
-      const isUnknown = typeof group === 'function' && this.#pulled === undefined;
-      this.#waitsIn = isUnknown ? this.engine.lanes.ungrouped : this.#groupOfNext();
+      const isUndecided = typeof group === 'function' && this.#pulled === undefined;
+      this.#waitsIn = isUndecided ? this.engine.lanes.undecided : this.#groupOfNext();
       this.engine.lanes.push(this, level, this.#waitsIn);
       return true;
     } catch (error) {
@@ -216,17 +230,24 @@ export abstract class ItemsRun<I, R> implements Waiting {
     }
   }
 
-  get #mayAsk(): boolean {
-    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling || this.#isExhausted) return false;
-    return this.#inFlight < this.#options.concurrency && (this.#pulled !== undefined || this.wantsMore);
+  /** Nothing is left to pull. Another source than an array has to be asked, which takes a free slot. */
+  get #isAtEnd(): boolean {
+    if (this.#pulled !== undefined) return false;
+    const { size } = this.#options;
+    return this.#isExhausted || (size !== undefined && this.#nextIndex >= size());
   }
 
+  get #mayAsk(): boolean {
+    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling || this.#isAtEnd) return false;
+    return this.#items.length < this.#options.concurrency && (this.#pulled !== undefined || this.wantsMore);
+  }
+
+  /** The group of the item in hand, or of all of them. */
   #groupOfNext(): Group<Waiting> {
     const { lanes } = this.engine;
     const { group } = this.#options;
-    if (group === undefined) return lanes.ungrouped;
-    const id = typeof group === 'function' ? group((this.#pulled as { item: I }).item) : group;
-    return lanes.group(id, mapKey('group', id));
+    const id = typeof group === 'function' ? this.#pulled?.group : group;
+    return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
   }
 
   /** It has a slot: with an item in hand the item starts, else one is pulled. Runs in the async context of `map`'s caller. */
@@ -243,6 +264,12 @@ export abstract class ItemsRun<I, R> implements Waiting {
     try {
       if (this.#pulled === undefined) this.#pull();
       const actual = this.#pulled === undefined || this.#state !== 'open' ? undefined : this.#groupOfNext();
+      // The source and the options' functions are the user's: they may have taken the slot, or paused the pool.
+      if (actual !== undefined && !this.engine.hasFreeSlot) {
+        lanes.leave(group);
+        this.#ask();
+        return;
+      }
       if (actual === group) {
         this.#start(slot, group, time);
         return;
@@ -265,13 +292,14 @@ export abstract class ItemsRun<I, R> implements Waiting {
   #start(slot: Slot, group: Group<Waiting>, time: Milliseconds | undefined): void {
     const { item } = this.#pulled as { item: I };
     this.#pulled = undefined;
-    const run = new ItemRun(this, this.#nextIndex++, item, group);
+    const run = new ItemRun(this, slot, this.#nextIndex++, item, group);
+    run.place = this.#items.push(run) - 1;
     const { timeout } = this.#options;
     if (timeout !== Number.POSITIVE_INFINITY) run.watch = new Watch(this.engine, run, undefined, timeout);
-    this.#inFlight++;
     this.engine.counters.calls++;
     this.engine.time(run);
     this.engine.occupy(slot, run, run.timing?.queuedAt ?? time);
+    this.engine.hungry.add(this);
     this.engine.enterFunction(slot);
   }
 
@@ -304,6 +332,7 @@ export abstract class ItemsRun<I, R> implements Waiting {
   #arrived(result: IteratorResult<I>): void {
     this.#isPulling = false;
     if (this.#state !== 'open') return;
+    this.engine.hungry.add(this);
     try {
       this.#take(result);
     } catch (error) {
@@ -318,32 +347,43 @@ export abstract class ItemsRun<I, R> implements Waiting {
   #take(result: IteratorResult<I>): void {
     if (typeof result !== 'object' || result === null) throw wrongType('items.next()', 'an iterator result', result);
     if (result.done === true) this.#isExhausted = true;
-    else this.#pulled = { item: result.value };
+    else this.#pulled = { item: result.value, group: this.#groupOf(result.value) };
+  }
+
+  /** Asked once for each item: the function is the user's. */
+  #groupOf(item: I): Key | undefined {
+    const { group } = this.#options;
+    return typeof group === 'function' ? group(item) : group;
   }
 
   #cutItems(reason: unknown): void {
-    for (const slot of [...this.engine.busy]) {
-      if (slot.run instanceof ItemRun && slot.run.owner === this) this.engine.cut(slot, 'aborted', reason);
-    }
+    for (const { slot, state } of [...this.#items]) if (state === 'running') this.engine.cut(slot, 'aborted', reason);
   }
 
   #leaveLanes(): void {
-    if (this.#waitsIn === undefined) return;
+    const group = this.#waitsIn;
+    if (group === undefined) return;
     this.#waitsIn = undefined;
-    this.engine.lanes.bury();
+    this.engine.lanes.bury(group);
   }
 
   #settleIfDone(): void {
-    if (this.#inFlight > 0) return;
-    if (this.#state === 'open' && this.#isExhausted && this.#pulled === undefined) {
+    if (this.#items.length > 0) return;
+    if (this.#state === 'open' && this.#isAtEnd) {
       this.#state = 'closed';
       this.finished();
       this.#end();
     } else if (this.#state === 'failing') {
-      this.#state = 'closed';
-      observe(this.closeSource(), () => this.failed(this.#error), ignore);
-      this.#end();
+      this.#state = 'closing';
+      observe(this.closeSource(), () => this.#fail(), ignore);
     }
+  }
+
+  #fail(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.failed(this.#error);
+    this.#end();
   }
 
   /**
@@ -363,6 +403,7 @@ export abstract class ItemsRun<I, R> implements Waiting {
   #end(): void {
     this.#subscription?.end();
     this.engine.maps.delete(this);
+    this.engine.hungry.delete(this);
     this.engine.onQuiet?.();
   }
 }

@@ -39,6 +39,7 @@ export class Group<W> {
   running = 0;
   /** Tombstones included. */
   waiting = 0;
+  dead = 0;
   readonly lines: (Line<W> | undefined)[] = [undefined, undefined, undefined];
 
   /** @param key the form of `id` under which it is found. */
@@ -56,11 +57,12 @@ class Ring<W> {
 
 export class Lanes<W extends Waiter> {
   readonly ungrouped = new Group<W>(undefined, undefined);
+  /** Those who have to look at an item before they know its group: under no limit. */
+  readonly undecided = new Group<W>(undefined, undefined);
   readonly #groups = new Map<unknown, Group<W>>();
   readonly #rings: readonly Ring<W>[] = [new Ring(), new Ring(), new Ring()];
   readonly #perGroup: number;
   #waiting = 0;
-  #dead = 0;
 
   /** @param perGroup most running tasks of one group; those without a group are one. */
   constructor(perGroup: number) {
@@ -88,7 +90,7 @@ export class Lanes<W extends Waiter> {
   }
 
   mayStart(group: Group<W>): boolean {
-    return group.running < this.#perGroup;
+    return group.running < this.#perGroup || group === this.undecided;
   }
 
   push(item: W, level: Level, group: Group<W>): void {
@@ -143,33 +145,28 @@ export class Lanes<W extends Waiter> {
     if (this.#groups.get(group.key) === group) this.#groups.delete(group.key);
   }
 
-  /** A waiting task died where it stands. */
-  bury(): void {
+  /** A waiting task of this group died where it stands. The tombstones of a group are cleared when they are more than half of it. */
+  bury(group: Group<W>): void {
     this.#waiting--;
-    this.#dead++;
-    if (this.#dead > SWEEP_FROM && this.#dead > this.#waiting && this.#dead > this.#groups.size) this.#sweep();
+    group.dead++;
+    if (group.dead < group.waiting && (group.dead < SWEEP_FROM || group.dead < group.waiting / 2)) return;
+    this.#filter(group, () => true);
+    this.forgetIfIdle(group);
   }
 
-  /** Takes out all that wait and match, level by level. O(waiting + groups). */
+  /** Takes out all that wait and match, group by group. O(waiting + groups). */
   remove(matches: (item: W) => boolean): W[] {
     const removed: W[] = [];
-    for (let level = 0; level < 3; level++) {
-      for (const group of [this.ungrouped, ...this.#groups.values()]) {
-        const line = group.lines[level];
-        if (line === undefined) continue;
-        const before = line.items.length;
-        line.items.filter((item) => {
-          if (item.isDead) return false;
-          if (!matches(item)) return true;
-          removed.push(item);
-          return false;
-        });
-        group.waiting -= before - line.items.length;
-        this.forgetIfIdle(group);
-      }
+    const keep = (item: W): boolean => {
+      if (!matches(item)) return true;
+      removed.push(item);
+      return false;
+    };
+    for (const group of [this.ungrouped, this.undecided, ...this.#groups.values()]) {
+      this.#filter(group, keep);
+      this.forgetIfIdle(group);
     }
     this.#waiting -= removed.length;
-    this.#dead = 0;
     return removed;
   }
 
@@ -198,7 +195,7 @@ export class Lanes<W extends Waiter> {
       while (items.peek()?.isDead === true) {
         items.shift();
         group.waiting--;
-        this.#dead--;
+        group.dead--;
       }
       if (items.length > 0 && this.mayStart(group)) return true;
       ring.lines.shift();
@@ -220,7 +217,14 @@ export class Lanes<W extends Waiter> {
     }
   }
 
-  #sweep(): void {
-    this.remove(() => false);
+  /** Keeps of a group's waiting tasks the living that are to be kept. An emptied line leaves its ring when it gets to the head. */
+  #filter(group: Group<W>, keep: (item: W) => boolean): void {
+    group.waiting = 0;
+    group.dead = 0;
+    for (const line of group.lines) {
+      if (line === undefined) continue;
+      line.items.filter((item) => !item.isDead && keep(item));
+      group.waiting += line.items.length;
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { AbortSubscription } from '../core/abort.js';
 import { now } from '../core/clock.js';
-import { markHandled, PromiseMaker } from '../core/deferred.js';
+import { PromiseMaker } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
@@ -101,14 +101,7 @@ export class PromisePool implements Executor, AsyncDisposable {
   }
 
   set concurrency(limit: number) {
-    const to = check.limit('concurrency', limit);
-    const from = this.#engine.limit;
-    if (to === from) return;
-    this.#engine.limit = to;
-    const { hooks } = this.#engine;
-    const { onLimitChange } = hooks.listeners;
-    if (onLimitChange !== undefined) hooks.tell(onLimitChange, { name: this.name, from, to });
-    this.#engine.pump();
+    this.#engine.resize(check.limit('concurrency', limit));
   }
 
   /** Tasks in a slot, those that are overdue included. */
@@ -228,14 +221,7 @@ export class PromisePool implements Executor, AsyncDisposable {
    * the pool stays usable. A cleared promise that nobody looks at is no unhandled rejection.
    */
   clear(reason?: unknown): number {
-    const removed = this.#engine.lanes.remove((item) => item instanceof Job) as Job[];
-    this.#engine.counters.queued -= removed.length;
-    for (const job of removed) {
-      markHandled(job.promise);
-      this.#engine.refuse(job, reason === undefined ? new ClearedError({ source: this.name }) : reason, 'refused');
-    }
-    if (removed.length > 0) this.#onQuiet();
-    return removed.length;
+    return this.#engine.refuseAll(reason === undefined ? new ClearedError({ source: this.name }) : reason);
   }
 
   /** Fulfils when nothing runs and nothing waits. With tasks waiting in a paused pool, that is after `resume`. */

@@ -28,7 +28,7 @@ function group(lanes: Lanes<Item>, name: string): Group<Item> {
 }
 
 describe('lanes', () => {
-  property([fc.array(step, { maxLength: 200 }), fc.constantFrom(1, 2, Number.POSITIVE_INFINITY)])(
+  property([fc.array(step, { maxLength: 200, size: 'max' }), fc.constantFrom(1, 2, Number.POSITIVE_INFINITY)])(
     'choose what the rule chooses, whatever comes and ends',
     (steps, perGroup) => {
       const lanes = new Lanes<Item>(perGroup);
@@ -61,7 +61,10 @@ describe('lanes', () => {
   );
 
   property([
-    fc.array(fc.tuple(fc.constantFrom(...names), fc.integer({ min: 0, max: 2 }), fc.boolean()), { maxLength: 300 }),
+    fc.array(fc.tuple(fc.constantFrom(...names), fc.integer({ min: 0, max: 2 }), fc.boolean()), {
+      maxLength: 300,
+      size: 'max',
+    }),
   ])('pass over the dead, count the living, and forget groups that have nothing left', (tasks) => {
     const lanes = new Lanes<Item>(Number.POSITIVE_INFINITY);
     const items = tasks.map(([name, level, dies], id) => {
@@ -69,10 +72,10 @@ describe('lanes', () => {
       lanes.push(item, level as Level, group(lanes, name));
       return { item, name, dies };
     });
-    for (const { item, dies } of items) {
+    for (const { item, name, dies } of items) {
       if (!dies) continue;
       item.isDead = true;
-      lanes.bury();
+      lanes.bury(group(lanes, name));
     }
     const alive = items.filter(({ dies }) => !dies);
     expect(lanes.length).toBe(alive.length);
@@ -100,8 +103,7 @@ describe('lanes', () => {
     const buried = { id: 1, isDead: false };
     lanes.push(buried, 1, lanes.group('k', 'k'));
     buried.isDead = true;
-    lanes.bury();
-    lanes.remove(() => false);
+    lanes.bury(lanes.group('k', 'k'));
     expect(lanes.groups).toBe(0);
     const second = { id: 2, isDead: false };
     lanes.push(second, 1, lanes.group('k', 'k'));
