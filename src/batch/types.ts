@@ -15,8 +15,8 @@ export interface BatchOptions {
   delay?: Milliseconds | undefined;
   /**
    * Longest single call, ms, from the moment the function is entered; then an abort and a `TimeoutError`. Default
-   * Infinity. If the call runs on for as long again, its lane is given up and counted as `abandoned`, so that a batch
-   * always ends. A slot of the `pool` is the pool's own to give up: see its `abortGrace`.
+   * Infinity. If the call runs on for as long again, its lane is given up and counted as `abandoned`, and with it the
+   * slot in the `pool`, so that a batch always ends.
    */
   timeout?: Milliseconds | undefined;
   /** Repeat what failed. Default: no repeats. Only failed items are sent again; one that waits for its turn holds no lane. */
