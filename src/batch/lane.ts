@@ -1,5 +1,5 @@
 import type { Deadline, Deadlines } from '../core/deadlines.js';
-import { observe } from '../core/deferred.js';
+import { markHandled, observe } from '../core/deferred.js';
 import { ClosedError, TimeoutError } from '../core/errors.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Executor, Milliseconds, SignalOptions, TaskContext } from '../core/types.js';
@@ -98,10 +98,13 @@ export class Lane<J> {
 
   /** Ends with the work or with the lane: what is given up must not hold the pool's slot either, or the batch would never end. */
   #untilGivenUp(work: Promise<unknown>): Promise<unknown> {
-    return new Promise((resolve, reject) => {
+    const ended = new Promise((resolve, reject) => {
       this.#release = reject;
       observe(work, resolve, reject);
     });
+    // An executor need not look at it.
+    markHandled(ended);
+    return ended;
   }
 
   #enter(job: J, outer: TaskContext | undefined): Promise<unknown> {

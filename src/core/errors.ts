@@ -9,7 +9,7 @@ export interface BrandedError extends Error {
   readonly source: string;
 }
 
-/** The literal codes; the catalogue in `src/catalogue` maps each to its class. */
+/** What tells our errors apart; `ErrorByCode` maps each to its class. */
 export type ErrorCode = 'QUEUE_FULL' | 'QUEUE_TIMEOUT' | 'CLOSED' | 'CLEARED' | 'TIMEOUT' | 'MISSING_RESULT';
 
 /** Root of our errors. A task's own error and `signal.reason` are never wrapped in one. */

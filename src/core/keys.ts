@@ -53,7 +53,8 @@ function encodeTuple(option: string, parts: readonly KeyPart[]): string {
         encoded += 'u';
         break;
       default:
-        if (part !== null) throw wrongType(`${option}[${i}]`, 'a primitive', part);
+        if (part !== null)
+          throw wrongType(`${option}[${i}]`, 'a string, number, bigint, boolean, null or undefined', part);
         encoded += 'l';
     }
   }

@@ -85,7 +85,7 @@ export class PoolEngine {
     this.lanes = new Lanes(perGroup);
     this.#maxQueue = maxQueue;
     this.#abortGrace = abortGrace;
-    this.hooks = new HookSet(`pool ${name}`, POOL_HOOKS, hooks);
+    this.hooks = new HookSet(name, POOL_HOOKS, hooks);
   }
 
   get hasFreeSlot(): boolean {

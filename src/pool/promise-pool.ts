@@ -157,11 +157,11 @@ export class PromisePool implements Executor, AsyncDisposable {
     options?: MapOptions<I>,
   ): Promise<R[]> {
     try {
-      const checked = this.#checkItems(items, work, options);
+      const checked = this.#checkMap(items, work, options);
       if (this.#engine.isClosing) throw new ClosedError({ source: this.name });
       if (checked.signal?.aborted === true) throw checked.signal.reason;
       this.#wasIdle = false;
-      return new MapRun<I, R>(checked).promise;
+      return new MapRun<I, R>({ ...checked, ...openSource(items) }).promise;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -179,7 +179,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     work: (item: I, context: ItemContext) => Awaitable<R>,
     options?: StreamOptions<I>,
   ): AsyncGenerator<R, void, undefined> {
-    const checked = this.#checkItems(items, work, options);
+    const checked = { ...this.#checkMap(items, work, options), ...openSource(items) };
     const order = check.oneOf('order', options?.order, ['input', 'completion'], 'input');
     const buffer = options?.buffer === undefined ? undefined : check.count('buffer', options.buffer, 0);
     this.#wasIdle = false;
@@ -327,7 +327,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
   }
 
-  #checkItems<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, given: MapOptions<I> | undefined) {
+  #checkMap<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, given: MapOptions<I> | undefined) {
     check.callable('work', work);
     const { timeout, priority, group, ...options } = check.options('options', given);
     if (typeof group !== 'function' && group !== undefined) mapKey('group', group);
@@ -335,7 +335,6 @@ export class PromisePool implements Executor, AsyncDisposable {
       throw check.wrongType('concurrency', 'given, as the pool is unlimited and `items` is no array', undefined);
     }
     return {
-      ...openSource(items),
       engine: this.#engine,
       work,
       group,

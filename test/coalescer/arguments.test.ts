@@ -46,7 +46,12 @@ describe('a call', () => {
     [undefined, load, undefined, 'Expected `key`'],
     [null, load, undefined, 'Expected `key`'],
     [/x/, load, undefined, 'Expected `key`'],
-    [['a', ['b']], load, undefined, 'Expected `key[1]` to be a primitive, got `an array`'],
+    [
+      ['a', ['b']],
+      load,
+      undefined,
+      'Expected `key[1]` to be a string, number, bigint, boolean, null or undefined, got `an array`',
+    ],
     ['k', load, 5, 'Expected `options` to be an object, got `5`'],
     ['k', load, { signal: {} }, 'Expected `signal` to be an AbortSignal'],
     ['k', load, { fresh: 1 }, 'Expected `fresh` to be a boolean, got `1`'],

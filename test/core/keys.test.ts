@@ -126,7 +126,7 @@ describe('the form of a key', () => {
     [undefined, /got `undefined`/],
     [true, /got `true`/],
     [() => 1, /got `a function`/],
-    [['a', ['b']], /^Expected `key\[1\]` to be a primitive, got `an array`$/],
+    [['a', ['b']], /^Expected `key\[1\]` to be a string, number, bigint, boolean, null or undefined, got `an array`$/],
     [['a', {}], /`key\[1\]`/],
     [[Symbol('x')], /`key\[0\]`/],
     [[() => 1], /`key\[0\]`/],
