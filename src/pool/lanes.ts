@@ -51,6 +51,8 @@ export class Group<W> {
 
 class Ring<W> {
   readonly lines = new Fifo<Line<W>>();
+  /** How many of them, at most, were emptied where they stand. */
+  emptied = 0;
   /** How often in a row it had something to start and another level was served. */
   passed = 0;
 }
@@ -217,14 +219,27 @@ export class Lanes<W extends Waiter> {
     }
   }
 
-  /** Keeps of a group's waiting tasks the living that are to be kept. An emptied line leaves its ring when it gets to the head. */
+  /** Keeps of a group's waiting tasks the living that are to be kept. */
   #filter(group: Group<W>, keep: (item: W) => boolean): void {
     group.waiting = 0;
     group.dead = 0;
-    for (const line of group.lines) {
+    for (let level = 0; level < 3; level++) {
+      const line = group.lines[level];
       if (line === undefined) continue;
       line.items.filter((item) => !item.isDead && keep(item));
       group.waiting += line.items.length;
+      if (line.inRing && line.items.length === 0) this.#clearOfEmptied(this.#rings[level] as Ring<W>);
     }
+  }
+
+  /** An emptied line leaves its ring when it gets to the head, or with the others when they are more than half. */
+  #clearOfEmptied(ring: Ring<W>): void {
+    ring.emptied++;
+    if (ring.emptied < SWEEP_FROM || ring.emptied < ring.lines.length / 2) return;
+    ring.emptied = 0;
+    ring.lines.filter((line) => {
+      line.inRing = line.items.length > 0;
+      return line.inRing;
+    });
   }
 }

@@ -97,6 +97,23 @@ describe('lanes', () => {
     expect(order.flatMap((level, at) => (level === 2 ? [at] : []))).toEqual([16, 33, 50]);
   });
 
+  // Lines of groups that had emptied lay in their ring until their turn came, and in a wedged pool no turn comes.
+  test('keep nothing of groups whose tasks have all left', () => {
+    const lanes = new Lanes<Item>(1);
+    for (let i = 0; i < 1_000; i++) {
+      const one = lanes.group(`g${i}`, `g${i}`);
+      const item = { id: i, isDead: false };
+      lanes.push(item, 1, one);
+      item.isDead = true;
+      lanes.bury(one);
+    }
+    expect(lanes.groups).toBe(0);
+    expect(lanes.length).toBe(0);
+    const last = { id: -1, isDead: false };
+    lanes.push(last, 1, lanes.ungrouped);
+    expect(lanes.take()).toBe(last);
+  });
+
   // POOL-14 Effect-TS/effect#7580: a late cleanup of one key deleted the re-created lane and stranded its waiter.
   test('never delete the new record of a group with what is left of its old one', () => {
     const lanes = new Lanes<Item>(1);

@@ -106,6 +106,8 @@ function serviceOf(env: Environment): Options['service'] {
   if (baseURL === undefined || baseURL === '') return undefined;
   if (!URL.canParse(baseURL)) throw usage(`Expected OPENAI_BASE_URL to be a URL, got \`${baseURL}\``);
   if (apiKey === undefined || apiKey === '') throw usage('OPENAI_BASE_URL is set, but OPENAI_API_KEY is not');
+  // It travels in a header. Node refuses others with a message that shows the key.
+  if (!/^[\x20-\x7e]+$/.test(apiKey)) throw usage('Expected OPENAI_API_KEY to be printable ASCII on one line');
   return { baseURL, apiKey, model };
 }
 

@@ -28,7 +28,7 @@ export function poolFigures(pool: PoolMetrics): string {
   const { calls, fulfilled, failed, timedOut, aborted, refused } = pool;
   return [
     `Pool ${pool.name}, limit ${pool.concurrency ?? 'none'}:`,
-    `  ${calls} calls = ${fulfilled} fulfilled + ${failed} failed + ${timedOut} timed out + ${aborted} aborted + ${refused} refused`,
+    `  ${count(calls, 'call')} = ${fulfilled} fulfilled + ${failed} failed + ${timedOut} timed out + ${aborted} aborted + ${refused} refused`,
     `  failure rate ${(pool.failureRate * 100).toFixed(1)} %; longest queue ${pool.peakQueued}, longest wait ${milliseconds(pool.waitMs.max)}`,
   ].join('\n');
 }
@@ -38,6 +38,10 @@ export function answer(question: string, hits: readonly Hit[]): string {
     (hit, i) => `${i + 1}. ${hit.similarity.toFixed(2)}  ${hit.file}:${hit.line}\n   ${excerpt(hit.text)}`,
   );
   return [question, ...found].join('\n');
+}
+
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }
 
 export function seconds(ms: number): string {

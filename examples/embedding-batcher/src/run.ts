@@ -1,11 +1,11 @@
 import { type BatchReport, PromisePool, retryWithBackoff } from 'paceline';
 import { connect, type EmbeddingApi, explain } from './api.js';
-import { embedAll, embedOneByOne } from './embed.js';
+import { type EmbedOptions, embedAll, embedOneByOne } from './embed.js';
 import { messageOf, UserError } from './errors.js';
 import type { Options } from './options.js';
 import { type Passage, readPassages } from './passages.js';
 import { withProgress } from './progress.js';
-import { answer, comparison, poolFigures, type Run, seconds } from './report.js';
+import { answer, comparison, count, poolFigures, type Run, seconds } from './report.js';
 import { LocalServer } from './server/start.js';
 import { Store } from './store.js';
 
@@ -31,7 +31,7 @@ export async function run(options: Options, stop: AbortController): Promise<void
   stop.signal.addEventListener('abort', () => void store.close(), { once: true });
   try {
     const of = passages.length < found ? ` of ${found} (--limit ${options.limit})` : '';
-    console.log(`${passages.length} passages${of} from ${files} file${files === 1 ? '' : 's'}`);
+    console.log(`${count(passages.length, 'passage')}${of} from ${count(files, 'file')}`);
     console.log(local === undefined ? `API ${service.baseURL}, model ${service.model}` : weatherOf(local, options));
     await indexAndAnswer({ options, passages, api: connect(service), local, stop }, store);
   } catch (error) {
@@ -52,16 +52,7 @@ async function indexAndAnswer(job: Job, store: Store): Promise<void> {
   await local?.reset();
   const pool = new PromisePool({ name: 'embedding-api', concurrency: options.concurrency, timeout: CALL_TIMEOUT_MS });
   const report = await withProgress(`${options.concurrency} in flight`, passages.length, (onProgress) =>
-    embedAll(api, passages, { pool, size: options.size, stop, onProgress }),
-  );
-  stop.signal.throwIfAborted();
-
-  const [failure] = report.errors;
-  if (report.values.length === 0) throw failure?.reason;
-  await store.save(
-    report.results.flatMap((result) =>
-      result.status === 'fulfilled' ? [{ ...result.item, vector: result.value }] : [],
-    ),
+    embedAndStore(api, passages, store, { pool, size: options.size, stop, onProgress }),
   );
   const hits = await store.nearest(asked, options.top);
 
@@ -75,9 +66,27 @@ async function indexAndAnswer(job: Job, store: Store): Promise<void> {
     `\n${comparison(sequential === undefined ? [parallel] : [sequential, parallel])}\n\n${poolFigures(parallel.pool)}`,
   );
   console.log(
-    `\nStored ${report.values.length} passages with ${asked.length} dimensions each.\n\n${answer(options.question, hits)}`,
+    `\nStored ${count(report.values.length, 'passage')} with ${count(asked.length, 'dimension')} each.\n\n${answer(options.question, hits)}`,
   );
-  if (failure !== undefined) throw notEmbedded(report, api);
+  if (report.errors.length > 0) throw notEmbedded(report, api);
+}
+
+/** Stores what got a vector, in input order; the report says what did not, and why. @throws if nothing did. */
+export async function embedAndStore(
+  api: EmbeddingApi,
+  passages: readonly Passage[],
+  store: Store,
+  options: EmbedOptions,
+): Promise<BatchReport<Passage, number[]>> {
+  const report = await embedAll(api, passages, options);
+  options.stop.signal.throwIfAborted();
+  if (report.values.length === 0) throw report.errors[0]?.reason;
+  await store.save(
+    report.results.flatMap((result) =>
+      result.status === 'fulfilled' ? [{ ...result.item, vector: result.value }] : [],
+    ),
+  );
+  return report;
 }
 
 async function firstVector({ options, api, stop }: Job): Promise<readonly number[]> {
@@ -141,6 +150,6 @@ function notEmbedded({ errors, stats }: BatchReport<Passage, unknown>, api: Embe
   const why = explain(first?.reason, api);
   const have = errors.length === 1 ? 'has no vector,' : 'have no vector, the first is';
   return new UserError(
-    `${errors.length} of ${stats.total} passages ${have} ${first?.item.file}:${first?.item.line}: ${messageOf(why)}`,
+    `${errors.length} of ${count(stats.total, 'passage')} ${have} ${first?.item.file}:${first?.item.line}: ${messageOf(why)}`,
   );
 }

@@ -58,8 +58,11 @@ const methods = {
   },
 
   /** As they were stored: physical order, not sorted. */
-  async all(): Promise<Passage[]> {
-    return (await (await db).query<Passage>('select id, file, line, text from passages')).rows;
+  async all(): Promise<Row[]> {
+    const found = await (await db).query<Passage & { vector: string }>(
+      'select id, file, line, text, vector::text from passages',
+    );
+    return found.rows.map((row) => ({ ...row, vector: JSON.parse(row.vector).map(Math.fround) }));
   },
 };
 

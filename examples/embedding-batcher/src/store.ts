@@ -1,5 +1,4 @@
 import { messageOf } from './errors.js';
-import type { Passage } from './passages.js';
 import type { Hit, Row, StoreMethods, StoreReply, StoreRequest } from './store-worker.js';
 import { typeScriptWorker } from './typescript.js';
 
@@ -39,7 +38,8 @@ export class Store {
     return this.#call('nearest', vector, limit);
   }
 
-  all(): Promise<Passage[]> {
+  /** Every row, as it was stored and in that order. */
+  all(): Promise<Row[]> {
     return this.#call('all');
   }
 

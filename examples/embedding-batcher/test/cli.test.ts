@@ -1,6 +1,9 @@
+import { chmod, chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { notRun } from '../../../test/support/not-run.js';
 import { LocalServer, type ServerOptions } from '../src/server/start.js';
-import { run, start } from './support/cli.js';
+import { mayRun, run, start } from './support/cli.js';
 import { book, folder, sentence } from './support/texts.js';
 
 // Each of these runs a whole program, with a server and a database.
@@ -138,4 +141,42 @@ test.each([
   const { code, complaint } = await run(args, { INIT_CWD: path });
   expect(complaint).toBe(`embedding-batcher: ${line}`);
   expect(code).toBe(exitCode);
+});
+
+test('a file without permission to read it is told in one line', slow, async (context) => {
+  if (process.platform === 'win32') notRun(context, 'a mode keeps nobody from reading here');
+  // Root may read everything, so there it is somebody else who runs it.
+  const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined;
+  if (user !== undefined && !mayRun(user)) notRun(context, 'root may read everything, and nobody else may run this');
+  const path = await folder({ 'open.md': sentence(0), 'secret.md': sentence(1) });
+  const home = join(path, '.home');
+  await mkdir(home);
+  await chmod(path, 0o755);
+  await chmod(join(path, 'open.md'), 0o644);
+  await chmod(join(path, 'secret.md'), 0);
+  if (user !== undefined) await chown(home, user.uid, user.gid);
+
+  const env = { INIT_CWD: path, HOME: home, TMPDIR: home };
+  for (const source of ['.', 'secret.md']) {
+    const { code, complaint } = await run([source], env, user);
+    expect(complaint).toBe('embedding-batcher: Cannot read secret.md: permission denied.');
+    expect(code).toBe(1);
+  }
+});
+
+test('a key that no header may carry is told in one line, without the key', slow, async () => {
+  const { server, env } = await service();
+  const { code, stdout, complaint } = await run([await book(1)], { ...env, OPENAI_API_KEY: 'sk-secret\nsecond' });
+  expect(complaint).toBe('embedding-batcher: Expected OPENAI_API_KEY to be printable ASCII on one line. See --help.');
+  expect(stdout).toBe('');
+  expect(code).toBe(2);
+  expect((await server.stats()).calls).toBe(0);
+});
+
+test('one of a kind is told in the singular', slow, async () => {
+  const { code, stdout } = await run([await book(1), '--no-compare']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^1 passage from 1 file$/m);
+  expect(stdout).toContain(' 1 call = 1 fulfilled');
+  expect(stdout).toContain('Stored 1 passage with 256 dimensions each.');
 });

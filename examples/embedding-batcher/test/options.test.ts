@@ -28,6 +28,15 @@ test('a service is used only where both its address and its key are given', () =
   expect(() => service({ OPENAI_BASE_URL: 'here' })).toThrow('Expected OPENAI_BASE_URL to be a URL, got `here`.');
 });
 
+test.each(['sk-secret\nsecond line', 'sk-secret\r', 'sk-sécret', 'sk-secret\u2028', 'sk-secret\0'])(
+  'a key that no header may carry is a mistake of usage, and is not shown: %j',
+  (key) => {
+    const read = () => readOptions([], { OPENAI_BASE_URL: 'https://api.example/v1', OPENAI_API_KEY: key });
+    const message = 'Expected OPENAI_API_KEY to be printable ASCII on one line. See --help.';
+    expect(read).toThrow(expect.objectContaining({ message, exitCode: 2 }));
+  },
+);
+
 test.each([
   [['--limit', 'ten'], 'Expected --limit to be an integer >= 1, got `ten`. See --help.'],
   [['--size', '0'], 'Expected --size to be an integer >= 1, got `0`. See --help.'],

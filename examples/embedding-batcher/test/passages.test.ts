@@ -1,7 +1,6 @@
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { notRun } from '../../../test/support/not-run.js';
 import { sourceOf } from '../src/files.js';
 import { readPassages, shareOut, splitMarkdown } from '../src/passages.js';
 import { folder, sentence } from './support/texts.js';
@@ -119,12 +118,5 @@ describe('reading', () => {
     expect(await problem('bare')).toMatch(/^UserError: No Markdown or text file in .*bare\.$/);
     await symlink('loop.md', join(path, 'loop.md'));
     expect(await problem('loop.md')).toMatch(/^UserError: Cannot read .*loop\.md: ELOOP/);
-  });
-
-  test('says so where permission is missing', async (context) => {
-    if (process.getuid?.() === 0) notRun(context, 'root may read everything');
-    const path = await folder({ 'secret.md': sentence(0) });
-    await chmod(join(path, 'secret.md'), 0);
-    await expect(read(path)).rejects.toThrow('Cannot read secret.md: permission denied.');
   });
 });

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -17,12 +17,19 @@ export interface Started {
   shows(pattern: RegExp): Promise<string>;
 }
 
+/** Whose process it is, where not the one that runs the tests. */
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** The program as a person runs it, with instant vectors and a quick network unless told otherwise. */
-export function start(args: readonly string[], env: Record<string, string> = {}): Started {
+export function start(args: readonly string[], env: Record<string, string> = {}, user?: User): Started {
   const quick = ['--embedder', 'trigrams', '--delay', '20', '--fail-every', '0'];
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', ...quick, ...args], {
     cwd: root,
     env: { PATH: process.env.PATH, ...env },
+    ...user,
   });
   let stdout = '';
   let stderr = '';
@@ -49,8 +56,14 @@ export function start(args: readonly string[], env: Record<string, string> = {})
   return { child, finished, shows };
 }
 
-export function run(args: readonly string[], env?: Record<string, string>): Promise<Finished> {
-  return start(args, env).finished;
+export function run(args: readonly string[], env?: Record<string, string>, user?: User): Promise<Finished> {
+  return start(args, env, user).finished;
+}
+
+/** Whether that user may run Node and read this folder: neither is sure in a home folder or a container. */
+export function mayRun(user: User): boolean {
+  const look = 'fs.readFileSync("src/main.ts"); fs.readFileSync(require.resolve("tsx"))';
+  return spawnSync(process.execPath, ['-e', look], { cwd: root, env: {}, ...user }).status === 0;
 }
 
 function withoutBars(stderr: string): string {
