@@ -2,53 +2,13 @@ import { AbortSubscription } from '../core/abort.js';
 import { ignore, observe } from '../core/deferred.js';
 import { mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
-import { LazyContext } from '../core/task-context.js';
-import type { Awaitable, Key, Milliseconds } from '../core/types.js';
+import type { Key, Milliseconds } from '../core/types.js';
 import type { PoolEngine, Waiting } from './engine.js';
+import { type ItemOwner, ItemRun } from './item-run.js';
 import type { Group, Level } from './lanes.js';
-import { Run } from './run.js';
 import type { Slot } from './slot.js';
-import type { ItemContext, ItemWork } from './types.js';
+import type { ItemWork } from './types.js';
 import { Watch } from './watch.js';
-
-class LazyItemContext extends LazyContext implements ItemContext {
-  constructor(readonly index: number) {
-    super();
-  }
-}
-
-/** One item in its slot. */
-class ItemRun<I, R> extends Run {
-  /** Its index among those of its owner that have not left. */
-  place = -1;
-
-  constructor(
-    readonly owner: ItemsRun<I, R>,
-    readonly slot: Slot,
-    readonly index: number,
-    readonly item: I,
-    group: Group<Waiting>,
-  ) {
-    super(group);
-  }
-
-  makeContext(): LazyItemContext {
-    return new LazyItemContext(this.index);
-  }
-
-  call(context: LazyContext): Awaitable<R> {
-    return this.owner.work(this.item, context as LazyItemContext);
-  }
-
-  tell(isFulfilled: boolean, result: unknown): void {
-    if (isFulfilled) this.owner.keep(this.index, result as R);
-    else this.owner.fail(result);
-  }
-
-  left(hasEnded: boolean): void {
-    this.owner.left(this, hasEnded);
-  }
-}
 
 export interface ItemsRunOptions<I, R> {
   readonly engine: PoolEngine;
@@ -77,7 +37,7 @@ export interface ItemsRunOptions<I, R> {
  *
  * Subclasses say where results go and whether more is wanted.
  */
-export abstract class ItemsRun<I, R> implements Waiting {
+export abstract class ItemsRun<I, R> implements Waiting, ItemOwner<I, R> {
   readonly work: ItemWork<I, R>;
   protected readonly engine: PoolEngine;
 

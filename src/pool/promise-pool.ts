@@ -15,6 +15,7 @@ import type {
   SignalOptions,
   Task,
 } from '../core/types.js';
+import { checkMap, levelOf } from './check-options.js';
 import { Closing } from './closing.js';
 import { PoolEngine, type Waiting } from './engine.js';
 import { ClearedError } from './errors.js';
@@ -30,7 +31,6 @@ import type {
   AcquireOptions,
   ExecuteOptions,
   ItemContext,
-  ItemWork,
   MapOptions,
   PromisePoolOptions,
   StreamOptions,
@@ -39,13 +39,6 @@ import { Waiters } from './waiters.js';
 import { Watch } from './watch.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
-const LEVELS = { high: 0, normal: 1, low: 2 } as const satisfies Record<NonNullable<ExecuteOptions['priority']>, Level>;
-const PRIORITIES = ['high', 'normal', 'low'] as const;
-
-function levelOf(priority: ExecuteOptions['priority']): Level {
-  return LEVELS[check.oneOf('priority', priority, PRIORITIES, 'normal')];
-}
-
 /**
  * Bounds how much runs at once. A slot is held until the task's promise settles, whatever the caller was told.
  *
@@ -157,7 +150,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     options?: MapOptions<I>,
   ): Promise<R[]> {
     try {
-      const checked = this.#checkMap(items, work, options);
+      const checked = checkMap(this.#engine, this.#timeout, items, work, options);
       if (this.#engine.isClosing) throw new ClosedError({ source: this.name });
       if (checked.signal?.aborted === true) throw checked.signal.reason;
       this.#wasIdle = false;
@@ -179,7 +172,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     work: (item: I, context: ItemContext) => Awaitable<R>,
     options?: StreamOptions<I>,
   ): AsyncGenerator<R, void, undefined> {
-    const checked = { ...this.#checkMap(items, work, options), ...openSource(items) };
+    const checked = { ...checkMap(this.#engine, this.#timeout, items, work, options), ...openSource(items) };
     const order = check.oneOf('order', options?.order, ['input', 'completion'], 'input');
     const buffer = options?.buffer === undefined ? undefined : check.count('buffer', options.buffer, 0);
     this.#wasIdle = false;
@@ -325,24 +318,6 @@ export class PromisePool implements Executor, AsyncDisposable {
   #group(id: Key | undefined): Group<Waiting> {
     const { lanes } = this.#engine;
     return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
-  }
-
-  #checkMap<I, R>(items: Iterable<I> | AsyncIterable<I>, work: ItemWork<I, R>, given: MapOptions<I> | undefined) {
-    check.callable('work', work);
-    const { timeout, priority, group, ...options } = check.options('options', given);
-    if (typeof group !== 'function' && group !== undefined) mapKey('group', group);
-    if (options.concurrency === undefined && this.concurrency === NEVER && !Array.isArray(items)) {
-      throw check.wrongType('concurrency', 'given, as the pool is unlimited and `items` is no array', undefined);
-    }
-    return {
-      engine: this.#engine,
-      work,
-      group,
-      concurrency: options.concurrency === undefined ? NEVER : check.limit('concurrency', options.concurrency),
-      timeout: check.duration('timeout', timeout, this.#timeout),
-      level: levelOf(priority),
-      signal: check.abortSignal('signal', options.signal),
-    };
   }
 
   #wait(isDue: () => boolean, options: SignalOptions | undefined): Promise<void> {
