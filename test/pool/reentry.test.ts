@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { PoolEngine } from '../../src/pool/engine.js';
 import { type PoolHooks, PromisePool } from '../../src/pool/index.js';
 import { expectIdentity, Gauge, rejection, turns } from './support.js';
 
@@ -89,16 +90,6 @@ describe('in the middle of something', () => {
     expect(await pool.map([], () => 1)).toEqual([]);
     pool.pause();
     expect(await pool.map([], () => 1)).toEqual([]);
-  });
-
-  // Tombstones were swept only if they outnumbered the groups, and each kept its own group alive.
-  test('queued tasks that leave keep nothing, also if each has a group of its own', async () => {
-    const pool = new PromisePool({ concurrency: 1, queueTimeout: 10 });
-    void pool.execute(hang, { queueTimeout: 20 });
-    const left = Array.from({ length: 1_000 }, (_, i) => rejection(pool.execute(() => i, { group: `tenant ${i}` })));
-    await vi.advanceTimersByTimeAsync(10);
-    await Promise.all(left);
-    expect(pool.queued).toBe(0);
   });
 
   test('onQueueBelow hears of resume and of a limit that grows', async () => {
@@ -196,13 +187,24 @@ describe('in the middle of something', () => {
     expect(order).toEqual(['first', 'newcomer']);
   });
 
-  test('10,000 maps that wait for their source cost the others nothing', async () => {
-    const pool = new PromisePool({ concurrency: 2 });
-    const asked = vi.fn();
-    const source = { [Symbol.asyncIterator]: () => ({ next: hang }) };
-    for (let i = 0; i < 10_000; i++) void pool.map(source, asked);
-    for (let i = 0; i < 1_000; i++) await pool.execute(() => i);
-    expect(pool.getMetrics().fulfilled).toBe(1_000);
+  // Every map was asked at the end of every task.
+  test('a map that wants nothing is asked once, not at each end of a task', () => {
+    const engine = new PoolEngine({
+      name: 'p',
+      limit: 1,
+      perGroup: Number.POSITIVE_INFINITY,
+      maxQueue: 0,
+      abortGrace: Number.POSITIVE_INFINITY,
+      hooks: undefined,
+    });
+    const map = { isBusy: true, askForMore: vi.fn(() => false), shutDown: () => {} };
+    engine.maps.add(map);
+    engine.hungry.add(map);
+    for (let i = 0; i < 3; i++) engine.pump();
+    expect(map.askForMore).toHaveBeenCalledOnce();
+    engine.hungry.add(map);
+    engine.pump();
+    expect(map.askForMore).toHaveBeenCalledTimes(2);
   });
 });
 

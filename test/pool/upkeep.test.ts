@@ -107,13 +107,4 @@ describe('the upkeep of a pool', () => {
     await rejection(pool.map(source, () => 1));
     expect(open).not.toHaveBeenCalled();
   });
-
-  test('group records live only while they have tasks', async () => {
-    // 100,000 groups that come and go leave the next submission as cheap as the first.
-    const pool = new PromisePool({ concurrency: 100 });
-    for (let i = 0; i < 1_000; i++) {
-      await Promise.all(Array.from({ length: 100 }, (_, j) => pool.execute(() => j, { group: `${i} ${j}` })));
-    }
-    expect(pool.getMetrics()).toMatchObject({ fulfilled: 100_000, running: 0, queued: 0 });
-  });
 });
