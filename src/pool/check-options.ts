@@ -25,7 +25,7 @@ export function checkMap<I, R>(
   check.callable('work', work);
   const { timeout, priority, group, ...options } = check.options('options', given);
   if (typeof group !== 'function' && group !== undefined) mapKey('group', group);
-  if (options.concurrency === undefined && engine.limit === NEVER && !Array.isArray(items)) {
+  if (options.concurrency === undefined && engine.admission.limit === NEVER && !Array.isArray(items)) {
     throw check.wrongType('concurrency', 'given, as the pool is unlimited and `items` is no array', undefined);
   }
   return {

@@ -59,14 +59,14 @@ export class Closing {
   }
 
   #cut(): void {
-    const { name, busy, counters } = this.#engine;
+    const { name, slots, counters } = this.#engine;
     this.#isCut = true;
     this.#isCutting = true;
     this.#timer?.cancel();
     const abortedBefore = counters.aborted;
     this.#shutDownMaps();
     this.#refused += this.#engine.refuseAll(new ClosedError({ source: name }));
-    for (const slot of [...busy]) {
+    for (const slot of [...slots]) {
       if (slot.run?.state !== 'running') continue;
       if (slot.run instanceof Job) markHandled(slot.run.promise);
       this.#engine.cut(slot, 'aborted', this.#reasonToTell);
@@ -83,10 +83,9 @@ export class Closing {
     this.#timer?.cancel();
     // Streams that nobody reads: the pool did not wait for them.
     this.#shutDownMaps();
-    const { name, busy, abandoned } = this.#engine;
-    const left = [...busy, ...abandoned].map(({ run }) =>
-      run?.group.id === undefined ? name : `${name}#${keyText(run.group.id)}`,
-    );
+    const { name, slots, abandoned } = this.#engine;
+    const busy = [...slots, ...abandoned].flatMap(({ run }) => run ?? []);
+    const left = busy.map(({ group }) => (group.id === undefined ? name : `${name}#${keyText(group.id)}`));
     const [aborted, refused] = [this.#aborted, this.#refused];
     const finished = this.#ended() - this.#endedBefore;
     this.#resolve({ clean: aborted === 0 && refused === 0 && left.length === 0, finished, aborted, refused, left });
@@ -94,7 +93,7 @@ export class Closing {
 
   /** What they would still have pulled is refused. */
   #shutDownMaps(): void {
-    const maps = [...this.#engine.maps];
+    const maps = [...this.#engine.admission.maps];
     this.#refused += maps.length;
     for (const map of maps) map.shutDown(this.#reasonToTell);
   }

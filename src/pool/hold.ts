@@ -1,4 +1,5 @@
 import { createPermit } from '../core/permit.js';
+import { LazyContext } from '../core/task-context.js';
 import type { Milliseconds } from '../core/types.js';
 import type { PoolEngine } from './engine.js';
 import { Job } from './job.js';
@@ -23,11 +24,12 @@ export class Hold extends Job {
       engine.ended(slot, true, undefined);
       return;
     }
-    const { context } = slot;
+    const context = new LazyContext();
+    slot.context = context;
     let isWell = true;
     const permit = createPermit(() => engine.ended(slot, isWell, undefined), {
       get signal() {
-        return context?.signal;
+        return context.signal;
       },
       onReport: (verdict) => {
         isWell = verdict === 'success' || verdict === 'ignore';

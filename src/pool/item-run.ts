@@ -1,17 +1,15 @@
 import { LazyContext } from '../core/task-context.js';
 import type { Awaitable } from '../core/types.js';
-import type { Waiting } from './engine.js';
-import type { Group } from './lanes.js';
 import { Run } from './run.js';
 import type { Slot } from './slot.js';
 import type { ItemContext, ItemWork } from './types.js';
 
 /** Whose item it is: a `map` or a `stream`. */
-export interface ItemOwner<I, R> {
-  readonly work: ItemWork<I, R>;
-  keep(index: number, result: R): void;
+export interface ItemOwner {
+  readonly work: ItemWork<never, unknown>;
+  keep(index: number, result: unknown): void;
   fail(error: unknown): void;
-  left(item: ItemRun<I, R>, hasEnded: boolean): void;
+  left(item: ItemRun, hasEnded: boolean): void;
 }
 
 class LazyItemContext extends LazyContext implements ItemContext {
@@ -20,35 +18,40 @@ class LazyItemContext extends LazyContext implements ItemContext {
   }
 }
 
-/** One item in its slot. */
-export class ItemRun<I, R> extends Run {
+/** The item in a slot. One object serves all items that the slot ever holds, so its fields are set anew for each. */
+export class ItemRun extends Run {
+  owner: ItemOwner | undefined;
+  index = 0;
+  item: unknown;
   /** Its index among those of its owner that have not left. */
-  place = -1;
+  place = 0;
+  /** Keeps the class alive, as the engine does with its own. */
+  readonly kept = new LazyItemContext(0);
 
   constructor(
-    readonly owner: ItemOwner<I, R>,
     readonly slot: Slot,
-    readonly index: number,
-    readonly item: I,
-    group: Group<Waiting>,
+    group: Run['group'],
   ) {
     super(group);
   }
 
-  makeContext(): LazyItemContext {
-    return new LazyItemContext(this.index);
-  }
-
-  call(context: LazyContext): Awaitable<R> {
-    return this.owner.work(this.item, context as LazyItemContext);
+  call(slot: Slot): Awaitable<unknown> {
+    const context = new LazyItemContext(this.index);
+    slot.context = context;
+    return (this.owner as ItemOwner).work(this.item as never, context);
   }
 
   tell(isFulfilled: boolean, result: unknown): void {
-    if (isFulfilled) this.owner.keep(this.index, result as R);
-    else this.owner.fail(result);
+    const owner = this.owner as ItemOwner;
+    if (isFulfilled) owner.keep(this.index, result);
+    else owner.fail(result);
   }
 
   left(hasEnded: boolean): void {
-    this.owner.left(this, hasEnded);
+    const owner = this.owner as ItemOwner;
+    // A slot that waits for its next run must not keep what the last one held.
+    this.owner = undefined;
+    this.item = undefined;
+    owner.left(this, hasEnded);
   }
 }

@@ -1,7 +1,8 @@
 import type { Resolve } from '../core/deferred.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Awaitable, Task } from '../core/types.js';
-import type { PoolEngine, Waiting } from './engine.js';
+import type { Waiting } from './admission.js';
+import type { PoolEngine } from './engine.js';
 import type { Group } from './lanes.js';
 import { Run } from './run.js';
 import type { Slot } from './slot.js';
@@ -10,7 +11,7 @@ import type { Slot } from './slot.js';
  * One call of `execute`. A queue may hold a million of them: with its promise, its `resolve` and its place in the queue it takes
  * about 250 bytes.
  */
-export class Job extends Run {
+export class Job extends Run implements Waiting {
   #task: Task<unknown> | undefined;
   #resolve: Resolve<unknown> | undefined;
   /** What the caller holds. Also what keeps the caller's async context on some runtimes. */
@@ -42,14 +43,12 @@ export class Job extends Run {
     return true;
   }
 
-  makeContext(): LazyContext {
-    return new LazyContext();
-  }
-
-  call(context: LazyContext): Awaitable<unknown> {
+  call(slot: Slot): Awaitable<unknown> {
     const task = this.#task as Task<unknown>;
     // Whoever keeps the context alive must not keep the closure alive.
     this.#task = undefined;
+    const context = new LazyContext();
+    slot.context = context;
     return task(context);
   }
 

@@ -15,18 +15,19 @@ import type {
   SignalOptions,
   Task,
 } from '../core/types.js';
+import type { Waiting } from './admission.js';
 import { checkMap, levelOf } from './check-options.js';
 import { Closing } from './closing.js';
-import { PoolEngine, type Waiting } from './engine.js';
+import { PoolEngine } from './engine.js';
 import { ClearedError } from './errors.js';
 import { Hold } from './hold.js';
 import type { PoolHooks } from './hooks.js';
 import { Job } from './job.js';
 import type { Group, Level } from './lanes.js';
-import { MapRun } from './map-run.js';
+import { runMap } from './map.js';
 import type { PoolMetrics } from './metrics.js';
 import { openSource } from './source.js';
-import { StreamRun } from './stream-run.js';
+import { runStream } from './stream.js';
 import type {
   AcquireOptions,
   ExecuteOptions,
@@ -90,11 +91,11 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   /** The limit now. Setting it resizes at once: growth starts waiting work in the same turn, shrinking waits for running work to end. */
   get concurrency(): number {
-    return this.#engine.limit;
+    return this.#engine.admission.limit;
   }
 
   set concurrency(limit: number) {
-    this.#engine.resize(check.limit('concurrency', limit));
+    this.#engine.admission.resize(check.limit('concurrency', limit));
   }
 
   /** Tasks in a slot, those that are overdue included. */
@@ -108,7 +109,7 @@ export class PromisePool implements Executor, AsyncDisposable {
   }
 
   get isPaused(): boolean {
-    return this.#engine.isPaused;
+    return this.#engine.admission.isPaused;
   }
 
   /**
@@ -154,7 +155,7 @@ export class PromisePool implements Executor, AsyncDisposable {
       if (this.#engine.isClosing) throw new ClosedError({ source: this.name });
       if (checked.signal?.aborted === true) throw checked.signal.reason;
       this.#wasIdle = false;
-      return new MapRun<I, R>({ ...checked, ...openSource(items) }).promise;
+      return runMap<I, R>({ ...checked, ...openSource(items) });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -176,9 +177,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     const order = check.oneOf('order', options?.order, ['input', 'completion'], 'input');
     const buffer = options?.buffer === undefined ? undefined : check.count('buffer', options.buffer, 0);
     this.#wasIdle = false;
-    const run = new StreamRun<I, R>({ ...checked, order, buffer });
-    if (checked.signal?.aborted === true) run.abort(checked.signal.reason);
-    return run;
+    return runStream<I, R>({ ...checked, order, buffer });
   }
 
   /**
@@ -201,12 +200,12 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   /** Starts nothing new until `resume`. Running tasks go on, new ones are accepted and wait. */
   pause(): void {
-    if (this.#closing === undefined) this.#engine.isPaused = true;
+    if (this.#closing === undefined) this.#engine.admission.isPaused = true;
   }
 
   resume(): void {
-    this.#engine.isPaused = false;
-    this.#engine.pump();
+    this.#engine.admission.isPaused = false;
+    this.#engine.admission.pump();
   }
 
   /**
@@ -276,7 +275,7 @@ export class PromisePool implements Executor, AsyncDisposable {
   #submit(task: Task<unknown> | undefined, options: ExecuteOptions | undefined): Promise<unknown> {
     const engine = this.#engine;
     if (options === undefined && this.#timeout === NEVER && this.#queueTimeout === NEVER) {
-      return this.#place(this.#makeJob(task, engine.lanes.ungrouped), 1, NEVER);
+      return this.#place(this.#makeJob(task, engine.admission.lanes.ungrouped), 1, NEVER);
     }
     const given = check.options('options', options);
     const signal = check.abortSignal('signal', given.signal);
@@ -309,14 +308,14 @@ export class PromisePool implements Executor, AsyncDisposable {
       engine.refuse(job, new ClosedError({ source: this.name }), 'refused');
     } else {
       engine.time(job);
-      if (engine.mayStartNow(job.group)) engine.startNow(job);
+      if (engine.admission.mayStartNow(job.group)) engine.startNow(job);
       else engine.enqueue(job, level, queueTimeout);
     }
     return job.promise;
   }
 
   #group(id: Key | undefined): Group<Waiting> {
-    const { lanes } = this.#engine;
+    const { lanes } = this.#engine.admission;
     return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
   }
 

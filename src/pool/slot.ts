@@ -1,4 +1,5 @@
 import type { LazyContext } from '../core/task-context.js';
+import type { ItemRun } from './item-run.js';
 import type { Run } from './run.js';
 
 interface SlotOwner {
@@ -13,10 +14,10 @@ interface SlotOwner {
 export class Slot {
   run: Run | undefined;
   context: LazyContext | undefined;
+  /** Serves all items that it ever holds. */
+  item: ItemRun | undefined;
   /** Given up: what it holds runs on outside the limit, and its end frees nothing. */
   isAbandoned = false;
-  /** Its index among the busy slots. */
-  place = -1;
   readonly fulfilled: (value: unknown) => void;
   readonly rejected: (reason: unknown) => void;
 

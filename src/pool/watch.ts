@@ -1,16 +1,24 @@
 import { AbortSubscription } from '../core/abort.js';
+import { now } from '../core/clock.js';
 import type { Deadline } from '../core/deadlines.js';
 import { TimeoutError } from '../core/errors.js';
 import type { Milliseconds } from '../core/types.js';
 import type { PoolEngine } from './engine.js';
-import { QueueTimeoutError } from './errors.js';
 import type { Run } from './run.js';
 import type { Slot } from './slot.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** What can end a run from outside: its caller's signal, the wait's timeout, the run's timeout, the grace after either. */
+/**
+ * What not every run needs: its moments, if it is timed, and what can end it from outside: its caller's signal, the wait's timeout,
+ * the run's timeout, the grace after either.
+ */
 export class Watch {
+  /** For how many runs its durations count. 0: only hooks are told. Below 0: it is not timed. */
+  weight = -1;
+  /** Monotonic ms. Never an integer at first: V8 would make another class of it later, and keep none of that (see the engine). */
+  queuedAt: Milliseconds = Number.NaN;
+  startedAt: Milliseconds = Number.NaN;
   readonly #engine: PoolEngine;
   readonly #run: Run;
   readonly #timeout: Milliseconds;
@@ -20,11 +28,22 @@ export class Watch {
   /** The wait's, then the run's, then the grace's: never two at once. */
   #deadline: Deadline | undefined;
 
-  constructor(engine: PoolEngine, run: Run, signal: AbortSignal | undefined, timeout: Milliseconds) {
+  constructor(engine: PoolEngine, run: Run, signal?: AbortSignal, timeout = NEVER) {
     this.#engine = engine;
     this.#run = run;
     this.#timeout = timeout;
     if (signal !== undefined) this.#subscription = new AbortSubscription(signal, this);
+  }
+
+  get isTimed(): boolean {
+    return this.weight >= 0;
+  }
+
+  /** The moment of submission. @param weight see there. */
+  time(time: Milliseconds, weight: number): void {
+    this.weight = weight;
+    this.queuedAt = time;
+    this.startedAt = time;
   }
 
   onAbort(reason: unknown): void {
@@ -35,17 +54,20 @@ export class Watch {
 
   queued(queueTimeout: Milliseconds): void {
     if (queueTimeout === NEVER) return;
-    this.#deadline = this.#engine.deadlines.add(queueTimeout, () => {
-      const { name, counters } = this.#engine;
-      const { running, overdue } = counters;
-      const error = new QueueTimeoutError({ source: name, timeout: queueTimeout, running, overdue });
-      this.#engine.refuseWaiting(this.#run, error, 'refused');
-    });
+    this.#deadline = this.#engine.deadlines.add(queueTimeout, () =>
+      this.#engine.refuseWaiting(this.#run, this.#engine.queueTimeoutError(queueTimeout), 'refused'),
+    );
   }
 
-  started(slot: Slot): void {
+  /** @param time of now, where it is known already. */
+  started(slot: Slot, time: Milliseconds | undefined): void {
     this.#slot = slot;
     this.#endDeadline();
+    const { weight } = this;
+    if (this.isTimed) {
+      this.startedAt = time ?? now();
+      if (weight > 0) this.#engine.counters.waited(this.startedAt - this.queuedAt, this.startedAt, weight);
+    }
     const timeout = this.#timeout;
     if (timeout === NEVER) return;
     this.#deadline = this.#engine.deadlines.add(timeout, () => {

@@ -189,7 +189,7 @@ describe('in the middle of something', () => {
 
   // Every map was asked at the end of every task.
   test('a map that wants nothing is asked once, not at each end of a task', () => {
-    const engine = new PoolEngine({
+    const { admission } = new PoolEngine({
       name: 'p',
       limit: 1,
       perGroup: Number.POSITIVE_INFINITY,
@@ -198,12 +198,12 @@ describe('in the middle of something', () => {
       hooks: undefined,
     });
     const map = { isBusy: true, askForMore: vi.fn(() => false), shutDown: () => {} };
-    engine.maps.add(map);
-    engine.hungry.add(map);
-    for (let i = 0; i < 3; i++) engine.pump();
+    admission.maps.add(map);
+    admission.hungry.add(map);
+    for (let i = 0; i < 3; i++) admission.pump();
     expect(map.askForMore).toHaveBeenCalledOnce();
-    engine.hungry.add(map);
-    engine.pump();
+    admission.hungry.add(map);
+    admission.pump();
     expect(map.askForMore).toHaveBeenCalledTimes(2);
   });
 });
