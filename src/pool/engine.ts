@@ -12,7 +12,7 @@ import { POOL_HOOKS, type PoolHooks, type PoolSettleEvent } from './hooks.js';
 import { Job } from './job.js';
 import type { Level } from './lanes.js';
 import { PoolCounters } from './metrics.js';
-import { Run } from './run.js';
+import type { Run } from './run.js';
 import { Slot } from './slot.js';
 import { Watch } from './watch.js';
 
@@ -81,15 +81,12 @@ export class PoolEngine {
 
   /** Decides whether a run is timed, and reads the clock if so. */
   time(run: Run): void {
-    const isSampled = this.#sampler.next();
-    if (!isSampled && !this.#hooksWantTimes) return;
-    const time = now();
-    run.watch ??= new Watch(this, run);
-    run.watch.time(time, isSampled ? this.#sampler.weight(time) : 0);
+    if (this.#sampler.next()) this.#time(run, true);
+    else if (!this.hooks.isEmpty && this.#hooksWantTimes) this.#time(run, false);
   }
 
   /** Starts a task inside its submission. */
-  startNow(run: Run): void {
+  startNow(run: Job): void {
     this.admission.lanes.enter(run.group);
     const slot = this.takeSlot();
     this.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : undefined);
@@ -98,15 +95,13 @@ export class PoolEngine {
 
   /** A run gets its slot: counted and told, but not entered yet. */
   occupy(slot: Slot, run: Run, time: Milliseconds | undefined): void {
-    const { counters, hooks } = this;
+    const { counters } = this;
     slot.run = run;
     run.state = 'running';
     counters.running++;
     if (counters.running > counters.peakRunning) counters.peakRunning = counters.running;
     run.watch?.started(slot, time);
-    const { onStart } = hooks.listeners;
-    if (onStart === undefined) return;
-    hooks.tell(onStart, { name: this.name, group: run.group.id, running: counters.running, waitMs: waitMs(run) });
+    if (!this.hooks.isEmpty) this.#tellStart(run);
   }
 
   readonly enterFunction = (slot: Slot): void => {
@@ -114,7 +109,7 @@ export class PoolEngine {
     let promise: Promise<unknown>;
     try {
       // Whoever was told of its start may have ended it at once: then it is not entered.
-      promise = Promise.resolve(run.state === 'running' ? run.call(slot) : undefined);
+      promise = Promise.resolve(run.state === 'running' ? run.call() : undefined);
     } catch (error) {
       promise = Promise.reject(error);
     }
@@ -145,7 +140,7 @@ export class PoolEngine {
   /** What runs in the slot has settled. Called by the slot's reactions. */
   ended(slot: Slot, isFulfilled: boolean, result: unknown): void {
     const run = slot.run as Run;
-    const { counters, hooks } = this;
+    const { counters } = this;
     const { state, watch } = run;
     const time = watch?.isTimed === true ? now() : undefined;
     if (slot.isAbandoned) {
@@ -159,15 +154,10 @@ export class PoolEngine {
     run.state = 'ended';
     watch?.end();
     if (state === 'running') run.tell(isFulfilled, result);
-    const { onSettle } = hooks.listeners;
-    if (onSettle !== undefined) {
-      const error = isFulfilled ? undefined : result;
-      const event = { status: statusOf(state, isFulfilled), error, waitMs: waitMs(run), runMs: runMs(run, time) };
-      hooks.tell(onSettle, { name: this.name, group: run.group.id, ...event });
-    }
+    if (!this.hooks.isEmpty)
+      this.#tellSettled(run, statusOf(state, isFulfilled), isFulfilled ? undefined : result, time);
     if (slot.isAbandoned) return;
     slot.run = undefined;
-    slot.context = undefined;
     run.left(true);
     // A map may have put its next item into it.
     this.#handOn(slot.run === undefined ? slot : undefined, time);
@@ -187,7 +177,7 @@ export class PoolEngine {
     if (onOverdue !== undefined) {
       this.hooks.tell(onOverdue, { name: this.name, group: run.group.id, runMs: runMs(run, undefined) });
     }
-    if (slot.context !== undefined) LazyContext.abort(slot.context, reason);
+    run.abortWork(reason);
   }
 
   /** Gives up the slot of an overdue run, though it runs on. */
@@ -225,7 +215,7 @@ export class PoolEngine {
 
   /** Empties the queue, with one error for all: a stack for each of a million would take seconds. */
   refuseAll(reason: unknown): number {
-    const jobs = this.admission.lanes.remove((item) => item instanceof Run) as unknown as Job[];
+    const jobs = this.admission.lanes.remove((item) => item instanceof Job) as Job[];
     this.counters.queued -= jobs.length;
     // All are struck off before anybody is told: a hook may abort the signal of the next.
     for (const job of jobs) this.#strike(job, 'refused');
@@ -273,6 +263,26 @@ export class PoolEngine {
     this.hooks.tell(onRefuse, { name: this.name, group: run.group.id, reason, waitMs: waited });
   }
 
+  #time(run: Run, isSampled: boolean): void {
+    const time = now();
+    run.watch ??= new Watch(this, run);
+    run.watch.time(time, isSampled ? this.#sampler.weight(time) : 0);
+  }
+
+  #tellStart(run: Run): void {
+    const { hooks, name } = this;
+    const { onStart } = hooks.listeners;
+    if (onStart === undefined) return;
+    hooks.tell(onStart, { name, group: run.group.id, running: this.counters.running, waitMs: waitMs(run) });
+  }
+
+  #tellSettled(run: Run, status: PoolSettleEvent['status'], error: unknown, time: Milliseconds | undefined): void {
+    const { hooks, name } = this;
+    const { onSettle } = hooks.listeners;
+    if (onSettle === undefined) return;
+    hooks.tell(onSettle, { name, group: run.group.id, status, error, waitMs: waitMs(run), runMs: runMs(run, time) });
+  }
+
   /** The run leaves the slot: counted, but not handed on yet. */
   #vacate({ group, watch }: Run, time: Milliseconds | undefined): void {
     this.admission.isUnsettled = true;
@@ -288,7 +298,6 @@ export class PoolEngine {
   }
 
   get #hooksWantTimes(): boolean {
-    if (this.hooks.isEmpty) return false;
     const { onStart, onSettle, onRefuse, onOverdue, onAbandon } = this.hooks.listeners;
     return (onStart ?? onSettle ?? onRefuse ?? onOverdue ?? onAbandon) !== undefined;
   }

@@ -1,5 +1,4 @@
 import { createPermit } from '../core/permit.js';
-import { LazyContext } from '../core/task-context.js';
 import type { Milliseconds } from '../core/types.js';
 import type { PoolEngine } from './engine.js';
 import { Job } from './job.js';
@@ -24,8 +23,7 @@ export class Hold extends Job {
       engine.ended(slot, true, undefined);
       return;
     }
-    const context = new LazyContext();
-    slot.context = context;
+    const context = this.makeContext();
     let isWell = true;
     const permit = createPermit(() => engine.ended(slot, isWell, undefined), {
       get signal() {

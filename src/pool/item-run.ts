@@ -1,12 +1,12 @@
 import { LazyContext } from '../core/task-context.js';
-import type { Awaitable } from '../core/types.js';
-import { Run } from './run.js';
+import type { Run, RunState } from './run.js';
 import type { Slot } from './slot.js';
-import type { ItemContext, ItemWork } from './types.js';
+import type { ItemContext } from './types.js';
+import type { Watch } from './watch.js';
 
 /** Whose item it is: a `map` or a `stream`. */
-export interface ItemOwner {
-  readonly work: ItemWork<never, unknown>;
+interface ItemOwner {
+  call(item: unknown, context: ItemContext): unknown;
   keep(index: number, result: unknown): void;
   fail(error: unknown): void;
   left(item: ItemRun, hasEnded: boolean): void;
@@ -19,10 +19,13 @@ class LazyItemContext extends LazyContext implements ItemContext {
 }
 
 /** The item in a slot. One object serves all items that the slot ever holds, so its fields are set anew for each. */
-export class ItemRun extends Run {
+export class ItemRun implements Run {
+  state: RunState = 'waiting';
+  watch: Watch | undefined;
   owner: ItemOwner | undefined;
   index = 0;
   item: unknown;
+  #context: LazyItemContext | undefined;
   /** Its index among those of its owner that have not left. */
   place = 0;
   /** Keeps the class alive, as the engine does with its own. */
@@ -30,28 +33,30 @@ export class ItemRun extends Run {
 
   constructor(
     readonly slot: Slot,
-    group: Run['group'],
-  ) {
-    super(group);
+    public group: Run['group'],
+  ) {}
+
+  call(): unknown {
+    const context = new LazyItemContext(this.index);
+    this.#context = context;
+    return this.owner?.call(this.item, context);
   }
 
-  call(slot: Slot): Awaitable<unknown> {
-    const context = new LazyItemContext(this.index);
-    slot.context = context;
-    return (this.owner as ItemOwner).work(this.item as never, context);
+  abortWork(reason: unknown): void {
+    if (this.#context !== undefined) LazyContext.abort(this.#context, reason);
   }
 
   tell(isFulfilled: boolean, result: unknown): void {
-    const owner = this.owner as ItemOwner;
-    if (isFulfilled) owner.keep(this.index, result);
-    else owner.fail(result);
+    if (isFulfilled) this.owner?.keep(this.index, result);
+    else this.owner?.fail(result);
   }
 
   left(hasEnded: boolean): void {
-    const owner = this.owner as ItemOwner;
+    const { owner } = this;
     // A slot that waits for its next run must not keep what the last one held.
     this.owner = undefined;
     this.item = undefined;
-    owner.left(this, hasEnded);
+    this.#context = undefined;
+    owner?.left(this, hasEnded);
   }
 }

@@ -3,12 +3,12 @@ import { ignore, observe } from '../core/deferred.js';
 import { mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
 import type { Key, Milliseconds } from '../core/types.js';
-import type { MapInProgress, Waiting } from './admission.js';
+import type { Waiting } from './admission.js';
 import type { PoolEngine } from './engine.js';
-import { type ItemOwner, ItemRun } from './item-run.js';
+import { ItemRun } from './item-run.js';
 import type { Group, Level } from './lanes.js';
 import type { Slot } from './slot.js';
-import type { ItemWork } from './types.js';
+import type { ItemContext, ItemWork } from './types.js';
 import { Watch } from './watch.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -27,36 +27,6 @@ export interface ItemsOptions<I, R> {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Where results go, and whether more are wanted. */
-interface ItemsSink<R> {
-  /** One that was made in the async context in which source and items are to run. */
-  readonly promise: Promise<unknown>;
-  keep(index: number, result: R): void;
-  /** May one more item be pulled? */
-  wantsMore(pulled: number): boolean;
-  /** Does the pool have to wait for it, with so many items in their slots? */
-  isBusy(inFlight: number): boolean;
-  /** All items are done. */
-  finished(): void;
-  /** It has failed. After an error of its own nothing of it runs any more. */
-  failed(reason: unknown): void;
-  /** The pool's end is about to abort it. */
-  shuttingDown?(): void;
-}
-
-export interface Items {
-  /** Both in the caller's async context. */
-  begin(): void;
-  /** More may be wanted now. */
-  goOn(): void;
-  abort(reason: unknown): void;
-  /**
-   * Calls the source's `return()` once. Never rejects: whatever goes wrong while closing, the error that made us close is the one to
-   * tell. Over when the source is closed, or at once if the source is still busy with a `next()`.
-   */
-  closeSource(): Promise<void>;
-}
-
 /**
  * The items of one `map` or `stream`. Where nothing waits, an item that ends is followed by the next in its slot at once; else all of them
  * are a single entry in the lanes, behind whatever waits by then, that pulls an item into the slot that it gets. Slots that stay free are
@@ -64,297 +34,327 @@ export interface Items {
  *
  * No slot is held while an asynchronous source makes us wait; the item that arrives queues like anybody.
  *
- *   open ──► closed                     the source is at its end and all items have ended
- *    ├─────► failing ──► closing ──► closed   first error: siblings are aborted and waited for, the source is closed, then it fails
- *    └─────► closed                     the caller's abort or the pool's end: it fails at once
+ *   open ──► closed                            the source is at its end and all items have ended
+ *    ├─────► failing ──► closing ──► closed    first error: siblings are aborted and waited for, the source is closed, then it fails
+ *    └─────► closed                            the caller's abort or the pool's end: it fails at once
  *
- * Variables of one function, not an object: V8 throws code that is optimised for a class away whenever no object of it is alive.
+ * Subclasses say where results go and whether more is wanted.
  */
-export function runItems<I, R>(options: ItemsOptions<I, R>, sink: ItemsSink<R>): Items {
-  const { engine, source, isAsync, size, work, concurrency, timeout, level, group, signal } = options;
-  const { admission, counters } = engine;
-  const { lanes } = admission;
-  const captured = engine.asyncContext.capture(sink.promise);
-  let state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
-  let failure: unknown;
-  let nextIndex = 0;
+export abstract class Items<I, R> implements Waiting {
+  protected readonly engine: PoolEngine;
+  readonly #options: ItemsOptions<I, R>;
+  readonly #captured: unknown;
+  readonly #subscription: AbortSubscription | undefined;
+  #state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
+  #error: unknown;
+  #nextIndex = 0;
   /** Those that have not left their slots; order without meaning. */
-  const items: ItemRun[] = [];
+  readonly #items: ItemRun[] = [];
   /** Under which group it stands in the lanes. */
-  let waitsIn: Group<Waiting> | undefined;
-  let isPulling = false;
-  let isExhausted = false;
+  #waitsIn: Group<Waiting> | undefined;
+  #isPulling = false;
+  #isExhausted = false;
   /** Pulled, and not in a slot yet. */
-  let hasItem = false;
-  let item: I | undefined;
-  let itemGroup: Key | undefined;
-  let isHungry = false;
+  #hasItem = false;
+  #item: I | undefined;
+  #itemGroup: Key | undefined;
+  #isHungry = false;
+
+  /** @param promise one that was made in the async context in which source and items are to run. */
+  constructor(options: ItemsOptions<I, R>, promise: Promise<unknown>) {
+    this.#options = options;
+    this.engine = options.engine;
+    this.#captured = this.engine.asyncContext.capture(promise);
+    this.#subscription =
+      options.signal && new AbortSubscription(options.signal, { onAbort: (reason) => this.abort(reason) });
+  }
+
+  /** Where an item's result goes. */
+  abstract keep(index: number, result: R): void;
+  /** May one more item be pulled? */
+  protected abstract wantsMore(pulled: number): boolean;
+  /** All items are done. */
+  protected abstract finished(): void;
+  /** It has failed. After an error of its own nothing of it runs any more. */
+  protected abstract failed(reason: unknown): void;
+
+  /** The pool's end. */
+  abstract shutDown(reason: unknown): void;
+
+  /** Does the pool have to wait for it? */
+  get isBusy(): boolean {
+    return this.#items.length > 0;
+  }
+
+  get isDead(): boolean {
+    return this.#state !== 'open';
+  }
+
+  /** In the caller's async context, as `goOn`. */
+  begin(): void {
+    this.engine.admission.maps.add(this);
+    this.goOn();
+  }
+
+  /** More may be wanted now. */
+  protected goOn(): void {
+    const { engine } = this;
+    if (!this.#mayGoOnAtOnce() && this.#ask()) engine.admission.pump();
+    while (this.#mayGoOnAtOnce()) {
+      const slot = engine.takeSlot();
+      if (!this.#goOnAtOnce(slot)) engine.giveBack(slot);
+    }
+    this.#hunger();
+    this.#settleIfDone();
+  }
+
+  enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
+    const counted = this.#waitsIn as Group<Waiting>;
+    this.#waitsIn = undefined;
+    engine.asyncContext.run(this.#captured, () => this.#step(slot, counted, time), undefined);
+    this.#hunger();
+    return slot.run !== undefined;
+  }
+
+  askForMore(): boolean {
+    this.#isHungry = false;
+    return this.#ask();
+  }
+
+  call(item: unknown, context: ItemContext): unknown {
+    return this.#options.work(item as I, context);
+  }
+
+  /** An item has left its slot. */
+  left(run: ItemRun, hasEnded: boolean): void {
+    const last = this.#items.pop() as ItemRun;
+    if (last !== run) {
+      this.#items[run.place] = last;
+      last.place = run.place;
+    }
+    if (hasEnded && this.#mayGoOnAtOnce()) this.#goOnAtOnce(run.slot);
+    else this.#ask();
+    this.#hunger();
+    this.#settleIfDone();
+  }
+
+  /** First error: from an item, the source, or the options' own functions. */
+  fail(error: unknown): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'failing';
+    this.#error = error;
+    this.#leaveLanes();
+    this.#cutItems(error);
+    this.#settleIfDone();
+  }
+
+  abort(reason: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#leaveLanes();
+    this.failed(reason);
+    this.#cutItems(reason);
+    void this.closeSource();
+    this.#end();
+  }
+
+  /**
+   * Calls the source's `return()` once. Never rejects: whatever goes wrong while closing, the error that made us close is the one to
+   * tell. Over when the source is closed, or at once if the source is still busy with a `next()`.
+   */
+  protected async closeSource(): Promise<void> {
+    if (this.#isExhausted) return;
+    this.#isExhausted = true;
+    try {
+      const closing = this.#options.source.return?.();
+      const closed = Promise.resolve(closing).then(ignore, ignore);
+      if (!this.#isPulling) await closed;
+    } catch {}
+  }
 
   /** Nothing is left to pull. Another source than an array has to be asked, which takes a free slot. */
-  const isAtEnd = (): boolean => !hasItem && (isExhausted || (size !== undefined && nextIndex >= size()));
+  #isAtEnd(): boolean {
+    if (this.#hasItem) return false;
+    const { size } = this.#options;
+    return this.#isExhausted || (size !== undefined && this.#nextIndex >= size());
+  }
 
-  const mayAsk = (): boolean => {
-    if (state !== 'open' || waitsIn !== undefined || isPulling || items.length >= concurrency) return false;
-    return hasItem || (!isAtEnd() && sink.wantsMore(nextIndex));
-  };
+  #mayAsk(): boolean {
+    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling) return false;
+    if (this.#items.length >= this.#options.concurrency) return false;
+    return this.#hasItem || (!this.#isAtEnd() && this.wantsMore(this.#nextIndex));
+  }
 
   /** Would it get the next slot anyway? */
-  const mayGoOnAtOnce = (): boolean =>
-    group === undefined && lanes.length === 0 && admission.mayStartNow(lanes.ungrouped) && mayAsk();
+  #mayGoOnAtOnce(): boolean {
+    const { admission } = this.engine;
+    const { lanes } = admission;
+    if (lanes.length > 0 || this.#options.group !== undefined) return false;
+    return admission.mayStartNow(lanes.ungrouped) && this.#mayAsk();
+  }
 
-  /** The group of the item in hand, or of all of them. */
-  const groupOfNext = (): Group<Waiting> => {
-    const id = typeof group === 'function' ? itemGroup : group;
-    return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
-  };
+  /** What queueing up and being chosen comes to where nobody waits, at a third of the cost. */
+  #goOnAtOnce(slot: Slot): boolean {
+    const { lanes } = this.engine.admission;
+    lanes.enter(lanes.ungrouped);
+    return this.#step(slot, lanes.ungrouped, undefined);
+  }
 
   /** Queues up for the next item, unless it does already, may not, or there is none. Answers whether it did. */
-  const ask = (): boolean => {
-    if (!mayAsk()) return false;
+  #ask(): boolean {
+    if (!this.#mayAsk()) return false;
     try {
-      waitsIn = typeof group === 'function' && !hasItem ? lanes.undecided : groupOfNext();
-      lanes.push(entry, level, waitsIn);
+      const { group, level } = this.#options;
+      const { lanes } = this.engine.admission;
+      this.#waitsIn = typeof group === 'function' && !this.#hasItem ? lanes.undecided : this.#groupOfNext();
+      lanes.push(this, level, this.#waitsIn);
       return true;
     } catch (error) {
-      fail(error);
+      this.fail(error);
       return false;
     }
-  };
+  }
 
-  const take = (result: IteratorResult<I>): void => {
-    if (typeof result !== 'object' || result === null) throw wrongType('items.next()', 'an iterator result', result);
-    if (result.done === true) {
-      isExhausted = true;
-      return;
-    }
-    // Asked once for each item: the function is the user's.
-    itemGroup = typeof group === 'function' ? group(result.value) : undefined;
-    item = result.value;
-    hasItem = true;
-  };
+  /** Slots that nobody wants are to be offered to it. */
+  #hunger(): void {
+    if (this.#isHungry || !this.#mayAsk()) return;
+    this.#isHungry = true;
+    this.engine.admission.hungry.add(this);
+  }
 
-  const pull = (): void => {
-    let result: IteratorResult<I> | Promise<IteratorResult<I>>;
-    try {
-      result = source.next();
-    } catch (error) {
-      // A source that throws is at its end: it is not closed again.
-      isExhausted = true;
-      throw error;
-    }
-    if (!isAsync) {
-      take(result as IteratorResult<I>);
-      return;
-    }
-    isPulling = true;
-    observe(Promise.resolve(result), arrived, notArrived);
-  };
-
-  const arrived = (result: IteratorResult<I>): void => {
-    isPulling = false;
-    if (state !== 'open') return;
-    try {
-      take(result);
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    goOn();
-  };
-
-  const notArrived = (error: unknown): void => {
-    isPulling = false;
-    isExhausted = true;
-    fail(error);
-  };
+  /** The group of the item in hand, or of all of them. */
+  #groupOfNext(): Group<Waiting> {
+    const { lanes } = this.engine.admission;
+    const { group } = this.#options;
+    const id = typeof group === 'function' ? this.#itemGroup : group;
+    return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
+  }
 
   /**
    * It has a slot, and counts in `counted`: with an item in hand the item starts, else one is pulled. In the caller's async context.
    * Answers whether the slot is taken.
    */
-  const step = (slot: Slot, counted: Group<Waiting>, time: Milliseconds | undefined): boolean => {
+  #step(slot: Slot, counted: Group<Waiting>, time: Milliseconds | undefined): boolean {
+    const { admission } = this.engine;
+    const { lanes } = admission;
     try {
-      if (!hasItem) pull();
-      if (hasItem && state === 'open') {
-        const actual = groupOfNext();
-        // The source and the options' functions are the user's: they may have taken the slot, or paused the pool.
-        if (admission.hasFreeSlot && (actual === counted || lanes.mayStart(actual))) {
-          // In this order, as the record of a group that is left by the last is forgotten.
-          lanes.enter(actual);
-          lanes.leave(counted);
-          start(slot, actual, time);
-          return true;
-        }
+      if (!this.#hasItem) this.#pull();
+      const actual = this.#hasItem && this.#state === 'open' ? this.#groupOfNext() : undefined;
+      // The source and the options' functions are the user's: they may have taken the slot, or paused the pool.
+      if (actual !== undefined && admission.hasFreeSlot && (actual === counted || lanes.mayStart(actual))) {
+        // In this order, as the record of a group that is left by its last is forgotten.
+        lanes.enter(actual);
+        lanes.leave(counted);
+        this.#start(slot, actual, time);
+        return true;
       }
-      lanes.leave(counted);
-      ask();
-      settleIfDone();
     } catch (error) {
-      lanes.leave(counted);
-      fail(error);
+      this.fail(error);
     }
+    lanes.leave(counted);
+    this.#ask();
+    this.#settleIfDone();
     return false;
-  };
+  }
 
-  const start = (slot: Slot, inGroup: Group<Waiting>, time: Milliseconds | undefined): void => {
-    slot.item ??= new ItemRun(slot, inGroup);
+  #start(slot: Slot, group: Group<Waiting>, time: Milliseconds | undefined): void {
+    const { engine } = this;
+    slot.item ??= new ItemRun(slot, group);
     const run = slot.item;
-    run.owner = owner;
-    run.group = inGroup;
-    run.index = nextIndex++;
-    run.item = item;
-    run.place = items.push(run) - 1;
+    run.owner = this;
+    run.group = group;
+    run.index = this.#nextIndex++;
+    run.item = this.#item;
+    run.place = this.#items.push(run) - 1;
+    const { timeout } = this.#options;
     run.watch = timeout === NEVER ? undefined : new Watch(engine, run, undefined, timeout);
-    hasItem = false;
-    item = undefined;
-    counters.calls++;
+    this.#hasItem = false;
+    this.#item = undefined;
+    engine.counters.calls++;
     engine.time(run);
     engine.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : time);
     engine.enterFunction(slot);
-  };
+  }
 
-  /** What queueing up and being chosen comes to where nobody waits, at a third of the cost. Answers whether the slot is taken. */
-  const goOnAtOnce = (slot: Slot): boolean => {
-    lanes.enter(lanes.ungrouped);
-    return step(slot, lanes.ungrouped, undefined);
-  };
-
-  const begin = (): void => {
-    admission.maps.add(entry);
-    goOn();
-  };
-
-  const goOn = (): void => {
-    if (!mayGoOnAtOnce() && ask()) admission.pump();
-    while (mayGoOnAtOnce()) {
-      const slot = engine.takeSlot();
-      if (!goOnAtOnce(slot)) engine.giveBack(slot);
-    }
-    hunger();
-    settleIfDone();
-  };
-
-  /** Slots that nobody wants are to be offered to it. */
-  const hunger = (): void => {
-    if (isHungry || !mayAsk()) return;
-    isHungry = true;
-    admission.hungry.add(entry);
-  };
-
-  /** First error: from an item, the source, or the options' own functions. */
-  const fail = (error: unknown): void => {
-    if (state !== 'open') return;
-    state = 'failing';
-    failure = error;
-    leaveLanes();
-    cutItems(error);
-    settleIfDone();
-  };
-
-  const abort = (reason: unknown): void => {
-    if (state === 'closed') return;
-    state = 'closed';
-    leaveLanes();
-    sink.failed(reason);
-    cutItems(reason);
-    void closeSource();
-    end();
-  };
-
-  const cutItems = (reason: unknown): void => {
-    for (const { slot, state } of [...items]) if (state === 'running') engine.cut(slot, 'aborted', reason);
-  };
-
-  const leaveLanes = (): void => {
-    if (waitsIn !== undefined) lanes.bury(waitsIn);
-    waitsIn = undefined;
-  };
-
-  const settleIfDone = (): void => {
-    if (items.length > 0) return;
-    if (state === 'open' && isAtEnd()) {
-      state = 'closed';
-      sink.finished();
-      end();
-    } else if (state === 'failing') {
-      state = 'closing';
-      observe(closeSource(), failed, ignore);
-    }
-  };
-
-  const failed = (): void => {
-    if (state === 'closed') return;
-    state = 'closed';
-    sink.failed(failure);
-    end();
-  };
-
-  const closeSource = async (): Promise<void> => {
-    if (isExhausted) return;
-    isExhausted = true;
+  #pull(): void {
+    const { source, isAsync } = this.#options;
+    let result: IteratorResult<I> | Promise<IteratorResult<I>>;
     try {
-      const closing = source.return?.();
-      const closed = Promise.resolve(closing).then(ignore, ignore);
-      if (!isPulling) await closed;
-    } catch {}
+      result = source.next();
+    } catch (error) {
+      // A source that throws is at its end: it is not closed again.
+      this.#isExhausted = true;
+      throw error;
+    }
+    if (!isAsync) {
+      this.#take(result as IteratorResult<I>);
+      return;
+    }
+    this.#isPulling = true;
+    observe(Promise.resolve(result), this.#arrived, this.#notArrived);
+  }
+
+  readonly #arrived = (result: IteratorResult<I>): void => {
+    this.#isPulling = false;
+    if (this.#state !== 'open') return;
+    try {
+      this.#take(result);
+      this.goOn();
+    } catch (error) {
+      this.fail(error);
+    }
   };
 
-  const end = (): void => {
-    subscription?.end();
-    admission.maps.delete(entry);
-    admission.hungry.delete(entry);
-    engine.onQuiet?.();
+  readonly #notArrived = (error: unknown): void => {
+    this.#isPulling = false;
+    this.#isExhausted = true;
+    this.fail(error);
   };
 
-  const entry: Waiting & MapInProgress = {
-    get isDead() {
-      return state !== 'open';
-    },
-    get isBusy() {
-      return sink.isBusy(items.length);
-    },
-    enter(_engine, slot, time) {
-      const counted = waitsIn as Group<Waiting>;
-      waitsIn = undefined;
-      let isTaken = false;
-      engine.asyncContext.run(
-        captured,
-        () => {
-          isTaken = step(slot, counted, time);
-        },
-        undefined,
-      );
-      hunger();
-      return isTaken;
-    },
-    askForMore() {
-      isHungry = false;
-      return ask();
-    },
-    shutDown(reason) {
-      sink.shuttingDown?.();
-      abort(reason);
-    },
-  };
+  #take(result: IteratorResult<I>): void {
+    if (typeof result !== 'object' || result === null) throw wrongType('items.next()', 'an iterator result', result);
+    this.#isExhausted = result.done === true;
+    if (this.#isExhausted) return;
+    const { group } = this.#options;
+    // Asked once for each item: the function is the user's.
+    this.#itemGroup = typeof group === 'function' ? group(result.value) : undefined;
+    this.#item = result.value;
+    this.#hasItem = true;
+  }
 
-  const owner: ItemOwner = {
-    work: work as ItemOwner['work'],
-    keep: sink.keep as ItemOwner['keep'],
-    fail,
-    /** An item has left its slot. */
-    left(run, hasEnded) {
-      const last = items.pop() as ItemRun;
-      if (last !== run) {
-        items[run.place] = last;
-        last.place = run.place;
-      }
-      if (hasEnded && mayGoOnAtOnce()) goOnAtOnce(run.slot);
-      else ask();
-      hunger();
-      settleIfDone();
-    },
-  };
+  #cutItems(reason: unknown): void {
+    for (const { slot, state } of [...this.#items]) if (state === 'running') this.engine.cut(slot, 'aborted', reason);
+  }
 
-  const subscription = signal && new AbortSubscription(signal, { onAbort: abort });
-  return { begin, goOn, abort, closeSource };
+  #leaveLanes(): void {
+    if (this.#waitsIn !== undefined) this.engine.admission.lanes.bury(this.#waitsIn);
+    this.#waitsIn = undefined;
+  }
+
+  #settleIfDone(): void {
+    if (this.#items.length > 0) return;
+    if (this.#state === 'open' && this.#isAtEnd()) {
+      this.#state = 'closed';
+      this.finished();
+      this.#end();
+    } else if (this.#state === 'failing') {
+      this.#state = 'closing';
+      observe(this.closeSource(), () => this.#fail(), ignore);
+    }
+  }
+
+  #fail(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.failed(this.#error);
+    this.#end();
+  }
+
+  #end(): void {
+    const { admission, onQuiet } = this.engine;
+    this.#subscription?.end();
+    admission.maps.delete(this);
+    admission.hungry.delete(this);
+    onQuiet?.();
+  }
 }

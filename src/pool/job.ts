@@ -4,15 +4,20 @@ import type { Awaitable, Task } from '../core/types.js';
 import type { Waiting } from './admission.js';
 import type { PoolEngine } from './engine.js';
 import type { Group } from './lanes.js';
-import { Run } from './run.js';
+import type { Run, RunState } from './run.js';
 import type { Slot } from './slot.js';
+import type { Watch } from './watch.js';
 
 /**
  * One call of `execute`. A queue may hold a million of them: with its promise, its `resolve` and its place in the queue it takes
  * about 250 bytes.
  */
-export class Job extends Run implements Waiting {
-  #task: Task<unknown> | undefined;
+export class Job implements Run, Waiting {
+  state: RunState = 'waiting';
+  watch: Watch | undefined;
+  readonly group: Group<Waiting>;
+  /** What to call, then the context that it was called with: whoever keeps that alive must not keep the closure alive. */
+  #work: Task<unknown> | LazyContext | undefined;
   #resolve: Resolve<unknown> | undefined;
   /** What the caller holds. Also what keeps the caller's async context on some runtimes. */
   readonly promise: Promise<unknown>;
@@ -25,14 +30,19 @@ export class Job extends Run implements Waiting {
     promise: Promise<unknown>,
     resolve: Resolve<unknown>,
   ) {
-    super(group);
-    this.#task = task;
+    this.group = group;
+    this.#work = task;
     this.#resolve = resolve;
     this.promise = promise;
   }
 
   get isDead(): boolean {
     return this.state === 'ended';
+  }
+
+  /** It has its slot and is in the right async context. */
+  enterNow(engine: PoolEngine, slot: Slot): void {
+    engine.enterFunction(slot);
   }
 
   /** Its turn has come. */
@@ -43,20 +53,27 @@ export class Job extends Run implements Waiting {
     return true;
   }
 
-  call(slot: Slot): Awaitable<unknown> {
-    const task = this.#task as Task<unknown>;
-    // Whoever keeps the context alive must not keep the closure alive.
-    this.#task = undefined;
-    const context = new LazyContext();
-    slot.context = context;
+  call(): Awaitable<unknown> {
+    const task = this.#work as Task<unknown>;
+    const context = this.makeContext();
     return task(context);
+  }
+
+  makeContext(): LazyContext {
+    const context = new LazyContext();
+    this.#work = context;
+    return context;
+  }
+
+  abortWork(reason: unknown): void {
+    if (this.#work instanceof LazyContext) LazyContext.abort(this.#work, reason);
   }
 
   tell(isFulfilled: boolean, result: unknown): void {
     const resolve = this.#resolve;
     // Neither a tombstone nor an overdue run must keep what its caller held.
     this.#resolve = undefined;
-    this.#task = undefined;
+    if (!(this.#work instanceof LazyContext)) this.#work = undefined;
     resolve?.(isFulfilled ? result : Promise.reject(result));
   }
 

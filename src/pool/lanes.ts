@@ -142,7 +142,7 @@ export class Lanes<W extends Waiter> {
 
   /** To be called for a group that was looked up and got no task in the end. */
   forgetIfIdle(group: Group<W>): void {
-    if (group.running > 0 || group.waiting > 0) return;
+    if (group.running > 0 || group.waiting > 0 || group.key === undefined) return;
     // Only if it is still this one: an emptied line may lie in a ring while its key has a new group already.
     if (this.#groups.get(group.key) === group) this.#groups.delete(group.key);
   }

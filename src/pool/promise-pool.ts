@@ -1,6 +1,6 @@
 import { AbortSubscription } from '../core/abort.js';
 import { now } from '../core/clock.js';
-import { PromiseMaker } from '../core/deferred.js';
+import { ignore, type Resolve } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
@@ -24,10 +24,10 @@ import { Hold } from './hold.js';
 import type { PoolHooks } from './hooks.js';
 import { Job } from './job.js';
 import type { Group, Level } from './lanes.js';
-import { runMap } from './map.js';
+import { MapItems } from './map.js';
 import type { PoolMetrics } from './metrics.js';
 import { openSource } from './source.js';
-import { runStream } from './stream.js';
+import { StreamItems } from './stream.js';
 import type {
   AcquireOptions,
   ExecuteOptions,
@@ -40,6 +40,8 @@ import { Waiters } from './waiters.js';
 import { Watch } from './watch.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
+const HOLDS_NOTHING = { work: ignore, group: undefined, signal: undefined };
+
 /**
  * Bounds how much runs at once. A slot is held until the task's promise settles, whatever the caller was told.
  *
@@ -60,9 +62,10 @@ export class PromisePool implements Executor, AsyncDisposable {
   readonly #engine: PoolEngine;
   readonly #queueTimeout: Milliseconds;
   readonly #timeout: Milliseconds;
-  readonly #promises = new PromiseMaker();
   readonly #waiters = new Waiters();
   readonly #subscription: AbortSubscription | undefined;
+  /** See `PoolEngine.kept`. */
+  readonly #kept: unknown[] = [];
   #closing: Closing | undefined;
   #wasIdle = true;
 
@@ -155,7 +158,10 @@ export class PromisePool implements Executor, AsyncDisposable {
       if (this.#engine.isClosing) throw new ClosedError({ source: this.name });
       if (checked.signal?.aborted === true) throw checked.signal.reason;
       this.#wasIdle = false;
-      return runMap<I, R>({ ...checked, ...openSource(items) });
+      this.#kept[0] ??= new MapItems({ ...checked, ...openSource([]), ...HOLDS_NOTHING });
+      const map = new MapItems<I, R>({ ...checked, ...openSource(items) });
+      map.begin();
+      return map.promise;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -177,7 +183,10 @@ export class PromisePool implements Executor, AsyncDisposable {
     const order = check.oneOf('order', options?.order, ['input', 'completion'], 'input');
     const buffer = options?.buffer === undefined ? undefined : check.count('buffer', options.buffer, 0);
     this.#wasIdle = false;
-    return runStream<I, R>({ ...checked, order, buffer });
+    this.#kept[1] ??= new StreamItems({ ...checked, order, buffer, ...openSource([]), ...HOLDS_NOTHING });
+    const stream = new StreamItems<I, R>({ ...checked, order, buffer });
+    if (checked.signal?.aborted === true) stream.abort(checked.signal.reason);
+    return stream;
   }
 
   /**
@@ -273,11 +282,14 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   /** @param task undefined: the slot itself is wanted. */
   #submit(task: Task<unknown> | undefined, options: ExecuteOptions | undefined): Promise<unknown> {
-    const engine = this.#engine;
     if (options === undefined && this.#timeout === NEVER && this.#queueTimeout === NEVER) {
-      return this.#place(this.#makeJob(task, engine.admission.lanes.ungrouped), 1, NEVER);
+      return this.#place(this.#makeJob(task, this.#engine.admission.lanes.ungrouped), 1, NEVER);
     }
-    const given = check.options('options', options);
+    return this.#submitWith(task, check.options('options', options));
+  }
+
+  #submitWith(task: Task<unknown> | undefined, given: ExecuteOptions): Promise<unknown> {
+    const engine = this.#engine;
     const signal = check.abortSignal('signal', given.signal);
     const timeout = check.duration('timeout', given.timeout, task === undefined ? NEVER : this.#timeout);
     const queueTimeout = check.duration('queueTimeout', given.queueTimeout, this.#queueTimeout);
@@ -295,8 +307,10 @@ export class PromisePool implements Executor, AsyncDisposable {
   }
 
   #makeJob(task: Task<unknown> | undefined, group: Group<Waiting>): Job {
-    const promise = this.#promises.make();
-    const resolve = this.#promises.takeResolve();
+    let resolve!: Resolve<unknown>;
+    const promise = new Promise<unknown>((resolves) => {
+      resolve = resolves;
+    });
     return task === undefined ? new Hold(undefined, group, promise, resolve) : new Job(task, group, promise, resolve);
   }
 

@@ -1,8 +1,6 @@
 import type { Awaitable } from '../core/types.js';
 import type { Waiting } from './admission.js';
-import type { PoolEngine } from './engine.js';
 import type { Group } from './lanes.js';
-import type { Slot } from './slot.js';
 import type { Watch } from './watch.js';
 
 /**
@@ -13,25 +11,20 @@ import type { Watch } from './watch.js';
  *      │           └──► aborted ──► ended
  *      └──► ended                           it never ran
  */
-type RunState = 'waiting' | 'running' | 'timedOut' | 'aborted' | 'ended';
+export type RunState = 'waiting' | 'running' | 'timedOut' | 'aborted' | 'ended';
 
 /** One piece of work that needs a slot: a task given to `execute`, or one item of `map`. */
-export abstract class Run {
-  state: RunState = 'waiting';
+export interface Run {
+  state: RunState;
+  readonly group: Group<Waiting>;
   /** Its moments, its timeouts and its caller's signal, if it has any of them. */
   watch: Watch | undefined;
-
-  constructor(public group: Group<Waiting>) {}
-
-  /** It has its slot and is in the right async context. */
-  enterNow(engine: PoolEngine, slot: Slot): void {
-    engine.enterFunction(slot);
-  }
-
-  /** Makes its context, leaves it in the slot, and enters the function. May throw. */
-  abstract call(slot: Slot): Awaitable<unknown>;
+  /** Makes its context and enters the function. May throw. */
+  call(): Awaitable<unknown>;
+  /** Aborts the signal of that context, if it was entered. */
+  abortWork(reason: unknown): void;
   /** Answers the caller; called once. */
-  abstract tell(isFulfilled: boolean, result: unknown): void;
+  tell(isFulfilled: boolean, result: unknown): void;
   /** It has left its slot. @param hasEnded true: in its own reaction, hence in its async context; false: it was abandoned. */
-  abstract left(hasEnded: boolean): void;
+  left(hasEnded: boolean): void;
 }

@@ -1,4 +1,3 @@
-import type { LazyContext } from '../core/task-context.js';
 import type { ItemRun } from './item-run.js';
 import type { Run } from './run.js';
 
@@ -13,7 +12,6 @@ interface SlotOwner {
  */
 export class Slot {
   run: Run | undefined;
-  context: LazyContext | undefined;
   /** Serves all items that it ever holds. */
   item: ItemRun | undefined;
   /** Given up: what it holds runs on outside the limit, and its end frees nothing. */
