@@ -1,9 +1,12 @@
 /*
  * The one port to time, timers and chance. Nothing else in `src` touches `performance`, `Date`, `Math.random` or a timer.
  *
- * Everything is read from `globalThis` at each use, never at import: test runners' fake timers then work for us and for
+ * Everything is read from the globals at each use, never at import: test runners' fake timers then work for us and for
  * our users, and edge runtimes that forbid clocks at module scope can import the package.
  */
+
+/** A time, or a delay, that does not come. */
+export const NEVER = Number.POSITIVE_INFINITY;
 
 /** Longest delay that timers of Node and browsers keep; above it they fire after 1 ms. */
 const MAX_DELAY = 2 ** 31 - 1;
@@ -13,17 +16,17 @@ const EARLY = 2;
 
 /** Monotonic ms. */
 export function now(): number {
-  return globalThis.performance.now();
+  return performance.now();
 }
 
 /** Wall clock, ms since 1970: only to read dates that a server sent. */
 export function wallNow(): number {
-  return globalThis.Date.now();
+  return Date.now();
 }
 
 /** Uniform in 0 <= x < 1. */
 export function random(): number {
-  return globalThis.Math.random();
+  return Math.random();
 }
 
 /**
@@ -34,20 +37,19 @@ export function random(): number {
  */
 export class Timer {
   readonly #callback: () => void;
-  readonly #keepAlive: boolean;
   readonly #due: number;
-  #beyond: number;
-  readonly #madeBy = globalThis.setTimeout;
-  #handle: ReturnType<typeof setTimeout>;
-  #keepsAlive = true;
+  readonly #madeBy = setTimeout;
+  #keepsAlive: boolean;
+  /** What is left when the platform's timer fires, as its delay was as long as it may be. */
+  #rest = 0;
+  #handle: ReturnType<typeof setTimeout> | undefined;
 
   /** @param keepAlive whether the process must stay up for it, where the runtime lets us choose. */
   constructor(callback: () => void, delay: number, keepAlive = true) {
     this.#callback = callback;
-    this.#keepAlive = keepAlive;
+    this.#keepsAlive = keepAlive;
     this.#due = now() + delay;
-    this.#beyond = Math.max(0, delay - MAX_DELAY);
-    this.#handle = this.#arm(delay);
+    this.#arm(delay);
   }
 
   /** Does the process stay up for it? Also true where the runtime does not let us choose. */
@@ -57,39 +59,33 @@ export class Timer {
 
   /** Timers were faked, or are no longer, since it was made: it may never fire, and its clock is not that of now. */
   get isOrphan(): boolean {
-    return this.#madeBy !== globalThis.setTimeout;
+    return this.#madeBy !== setTimeout;
   }
 
   cancel(): void {
-    globalThis.clearTimeout(this.#handle);
+    clearTimeout(this.#handle);
   }
 
-  #arm(delay: number): ReturnType<typeof setTimeout> {
-    const handle = globalThis.setTimeout(this.#fire, Math.min(Math.ceil(delay), MAX_DELAY));
-    if (!this.#keepAlive) this.#keepsAlive = !unref(handle);
-    return handle;
+  #arm(delay: number): void {
+    const part = Math.min(Math.ceil(delay), MAX_DELAY);
+    this.#rest = delay - part;
+    this.#handle = setTimeout(this.#fire, part);
+    this.#keepsAlive ||= !unref(this.#handle);
   }
 
   readonly #fire = (): void => {
-    if (this.#beyond > 0) {
-      const next = this.#beyond;
-      this.#beyond = Math.max(0, next - MAX_DELAY);
-      this.#handle = this.#arm(next);
-      return;
-    }
     const early = this.#due - now();
-    if (early > 0 && early <= EARLY) this.#handle = this.#arm(early);
+    if (this.#rest > 0) this.#arm(this.#rest);
+    else if (early > 0 && early <= EARLY) this.#arm(early);
     else this.#callback();
   };
 }
 
 /** Lets the process end before the timer; false where the runtime cannot. */
 function unref(handle: ReturnType<typeof setTimeout>): boolean {
-  if (typeof handle === 'object') {
-    handle.unref?.();
-    return handle.unref !== undefined;
-  }
-  const { Deno } = globalThis as { Deno?: { readonly unrefTimer?: (handle: number) => void } };
-  Deno?.unrefTimer?.(handle);
-  return Deno?.unrefTimer !== undefined;
+  const { Deno } = globalThis as { Deno?: { readonly unrefTimer?: (handle: unknown) => void } };
+  // An object on Node and Bun, a number elsewhere.
+  const unrefTimer = (handle as { unref?: () => void }).unref ?? Deno?.unrefTimer;
+  unrefTimer?.call(handle, handle);
+  return unrefTimer !== undefined;
 }

@@ -1,18 +1,13 @@
-import { now, Timer } from './clock.js';
+import { NEVER, now, Timer } from './clock.js';
 
-/** Below this many dead entries nothing is swept. */
-const SWEEP_FROM = 32;
+/** So many dead entries are not worth a sweep. */
+const SLACK = 32;
 
 /** Handle of one deadline. Made and kept by `Deadlines`; others only cancel it. */
-export class Deadline {
+export interface Deadline {
   readonly at: number;
   /** Undefined once it fired or was cancelled. */
   expire: (() => void) | undefined;
-
-  constructor(at: number, expire: () => void) {
-    this.at = at;
-    this.expire = expire;
-  }
 }
 
 /**
@@ -25,9 +20,9 @@ export class Deadline {
 export class Deadlines {
   readonly #keepAlive: boolean;
   #heap: Deadline[] = [];
-  #dead = 0;
+  #living = 0;
   #timer: Timer | undefined;
-  #armedFor = Number.POSITIVE_INFINITY;
+  #armedFor = NEVER;
 
   /** @param keepAlive whether the process must stay up for them. */
   constructor(keepAlive = true) {
@@ -36,34 +31,31 @@ export class Deadlines {
 
   /** Calls `expire` once, `delay` ms from now, unless it is cancelled before. `expire` must not throw. */
   add(delay: number, expire: () => void): Deadline {
-    const deadline = new Deadline(now() + delay, expire);
-    const heap = this.#heap;
-    heap.push(deadline);
-    this.#siftUp(heap.length - 1);
-    if (deadline.at < this.#armedFor || this.#timer?.isOrphan === true) this.#arm(deadline.at, delay);
+    const deadline: Deadline = { at: now() + delay, expire };
+    this.#living++;
+    this.#rise(deadline, this.#heap.length);
+    if (deadline.at < this.#armedFor || this.#timer?.isOrphan) this.#arm(deadline.at, delay);
     return deadline;
   }
 
   cancel(deadline: Deadline): void {
     if (deadline.expire === undefined) return;
     deadline.expire = undefined;
-    this.#dead++;
-    if (this.#dead === this.#heap.length) this.#reset();
-    else if (this.#dead > SWEEP_FROM && this.#dead > this.#heap.length / 2) this.#sweep();
+    if (--this.#living === 0) this.clear();
+    else if (this.#heap.length > 2 * this.#living + SLACK) {
+      const all = this.#heap;
+      this.#heap = [];
+      for (const each of all) if (each.expire !== undefined) this.#rise(each, this.#heap.length);
+    }
   }
 
   /** Cancels all of them. */
   clear(): void {
     for (const deadline of this.#heap) deadline.expire = undefined;
-    this.#reset();
-  }
-
-  #reset(): void {
     this.#heap = [];
-    this.#dead = 0;
+    this.#living = 0;
     this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#armedFor = NEVER;
   }
 
   #arm(at: number, delay: number): void {
@@ -75,71 +67,42 @@ export class Deadlines {
   readonly #onTimer = (): void => {
     // That the timer fired proves that its moment is over, also where the clock is frozen or faked apart from the timers.
     const time = Math.max(now(), this.#armedFor);
-    this.#timer = undefined;
-    this.#armedFor = Number.POSITIVE_INFINITY;
-    for (let first = this.#first(); first !== undefined && first.at <= time; first = this.#first()) {
-      const { expire } = first;
-      first.expire = undefined;
-      this.#pop();
-      expire?.();
-    }
-    const next = this.#first();
-    if (next === undefined) this.#reset();
-    else if (next.at < this.#armedFor) this.#arm(next.at, Math.max(0, next.at - now()));
-  };
-
-  /** The earliest that lives. */
-  #first(): Deadline | undefined {
+    this.#armedFor = NEVER;
     let first = this.#heap[0];
-    while (first !== undefined && first.expire === undefined) {
-      this.#pop();
-      this.#dead--;
+    while (first !== undefined && (first.expire === undefined || first.at <= time)) {
+      const { expire } = first;
+      this.#dropFirst();
+      this.cancel(first);
+      expire?.();
       first = this.#heap[0];
     }
-    return first;
-  }
+    if (first !== undefined && first.at < this.#armedFor) this.#arm(first.at, first.at - now());
+  };
 
-  #pop(): void {
+  /** The hole at the top sinks to the bottom, the earlier of two rising each time; the last entry fills it. */
+  #dropFirst(): void {
     const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    heap[0] = last;
-    this.#siftDown(0);
+    const last = heap.pop() as Deadline;
+    let hole = 0;
+    for (let child = 1; child < heap.length; child = 2 * hole + 1) {
+      if (child + 1 < heap.length && (heap[child + 1] as Deadline).at < (heap[child] as Deadline).at) child++;
+      heap[hole] = heap[child] as Deadline;
+      hole = child;
+    }
+    if (heap.length > 0) this.#rise(last, hole);
   }
 
-  #sweep(): void {
-    this.#heap = this.#heap.filter((each) => each.expire !== undefined);
-    this.#dead = 0;
-    for (let i = (this.#heap.length >> 1) - 1; i >= 0; i--) this.#siftDown(i);
-  }
-
-  #siftUp(from: number): void {
+  /** Puts it there, or as far above as it is earlier than those above. */
+  #rise(deadline: Deadline, from: number): void {
     const heap = this.#heap;
-    const item = heap[from] as Deadline;
     let place = from;
     while (place > 0) {
       const up = (place - 1) >> 1;
       const parent = heap[up] as Deadline;
-      if (parent.at <= item.at) break;
+      if (parent.at <= deadline.at) break;
       heap[place] = parent;
       place = up;
     }
-    heap[place] = item;
-  }
-
-  #siftDown(from: number): void {
-    const heap = this.#heap;
-    const item = heap[from] as Deadline;
-    let place = from;
-    for (;;) {
-      let down = 2 * place + 1;
-      if (down >= heap.length) break;
-      if (down + 1 < heap.length && (heap[down + 1] as Deadline).at < (heap[down] as Deadline).at) down++;
-      const child = heap[down] as Deadline;
-      if (child.at >= item.at) break;
-      heap[place] = child;
-      place = down;
-    }
-    heap[place] = item;
+    heap[place] = deadline;
   }
 }

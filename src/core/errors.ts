@@ -34,11 +34,6 @@ export abstract class RefusedError extends PacelineError {
   /** Earliest moment at which a new try makes sense, ms from now, where known. */
   readonly retryAfter: Milliseconds | undefined;
 
-  constructor(message: string, source: string, options?: { cause?: unknown; retryAfter?: Milliseconds | undefined }) {
-    super(message, source, options);
-    this.retryAfter = options?.retryAfter;
-  }
-
   /** @internal */
   override get [brand](): 'refused' {
     return 'refused';
@@ -69,11 +64,7 @@ export class TimeoutError extends PacelineError {
 
   constructor(fields: { source: string; timeout: Milliseconds; option: TimeoutError['option']; cause?: unknown }) {
     const { source, timeout, option } = fields;
-    super(
-      `\`${source}\` exceeded its \`${option}\` of ${timeout} ms`,
-      source,
-      'cause' in fields ? { cause: fields.cause } : {},
-    );
+    super(`\`${source}\` exceeded its \`${option}\` of ${timeout} ms`, source, fields);
     this.timeout = timeout;
     this.option = option;
   }

@@ -7,8 +7,8 @@ interface Block<T> {
 }
 
 /**
- * First in, first out, O(1) at both ends. A list of blocks: nothing is ever copied or shifted, and what has been read is given
- * back block by block, so a queue that was once long does not stay large.
+ * First in, first out, O(1) at both ends. A list of blocks: nothing is ever shifted, and what has been read is given back block by
+ * block, so a queue that was once long does not stay large.
  */
 export class Fifo<T> {
   // The first block grows as it is filled: most queues are short, and a pool may have one for each of its groups.
@@ -24,7 +24,7 @@ export class Fifo<T> {
 
   push(item: T): void {
     if (this.#write === BLOCK) {
-      const block: Block<T> = { items: new Array<T | undefined>(BLOCK), next: undefined };
+      const block = { items: new Array<T | undefined>(BLOCK), next: undefined };
       this.#tail.next = block;
       this.#tail = block;
       this.#write = 0;
@@ -34,7 +34,8 @@ export class Fifo<T> {
   }
 
   peek(): T | undefined {
-    return this.#length === 0 ? undefined : this.#head.items[this.#read];
+    // Empty, it reads what `shift` left: undefined.
+    return this.#head.items[this.#read];
   }
 
   shift(): T | undefined {
@@ -44,7 +45,6 @@ export class Fifo<T> {
     items[this.#read++] = undefined;
     if (--this.#length === 0) {
       // The last block is empty and at hand: begin it again.
-      this.#head = this.#tail;
       this.#read = 0;
       this.#write = 0;
     } else if (this.#read === BLOCK) {
@@ -54,26 +54,10 @@ export class Fifo<T> {
     return item;
   }
 
-  clear(): void {
-    this.#head = { items: [], next: undefined };
-    this.#tail = this.#head;
-    this.#read = 0;
-    this.#write = 0;
-    this.#length = 0;
-  }
-
-  /** Keeps what `keep` says, in order. O(length). */
+  /** Keeps what `keep` says, in order: each goes round once. O(length). */
   filter(keep: (item: T) => boolean): void {
-    const length = this.#length;
-    let block: Block<T> | undefined = this.#head;
-    let read = this.#read;
-    this.clear();
-    for (let i = 0; i < length; i++) {
-      if (read === BLOCK) {
-        block = (block as Block<T>).next;
-        read = 0;
-      }
-      const item = (block as Block<T>).items[read++] as T;
+    for (let left = this.#length; left > 0; left--) {
+      const item = this.shift() as T;
       if (keep(item)) this.push(item);
     }
   }

@@ -5,10 +5,16 @@
  */
 
 function shown(value: unknown): string {
-  if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  switch (typeof value) {
+    case 'string':
+      return `'${value.replace(/(.{40}).+/s, '$1…')}'`;
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return 'a function';
+    case 'object':
+      if (value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  }
   return String(value);
 }
 
@@ -24,87 +30,79 @@ export function outOfRange(option: string, expected: string, value: unknown): Ra
   return new RangeError(message(option, expected, value));
 }
 
-interface NumberRule {
-  readonly min: number;
-  readonly max?: number;
-  readonly integer?: boolean;
-  /** Infinity is allowed though it is above `max` or no integer. */
-  readonly infinity?: boolean;
+/** The value if `typeof` says `type` of it and it `fits`; where there is a fallback, that for `undefined`. */
+function check<T>(
+  option: string,
+  value: T | undefined,
+  fallback: T | undefined,
+  type: string,
+  expected: string,
+  fits: (value: T) => boolean = () => true,
+): T {
+  if (value === undefined && fallback !== undefined) return fallback;
+  const isOfType = typeof value === type;
+  if (isOfType && fits(value as T)) return value as T;
+  throw (isOfType ? outOfRange : wrongType)(option, expected, value);
 }
 
-function expectation({ min, max, integer, infinity }: NumberRule): string {
-  const kind = integer === true ? 'an integer' : 'a number';
-  const range = max === undefined ? `>= ${min}` : `from ${min} to ${max}`;
-  return `${kind} ${range}${infinity === true ? ' or Infinity' : ''}`;
-}
-
-function checkNumber(option: string, value: unknown, rule: NumberRule): number {
-  if (typeof value !== 'number') throw wrongType(option, expectation(rule), value);
-  if (value === Number.POSITIVE_INFINITY && rule.infinity === true) return value;
-  const inRange = value >= rule.min && value <= (rule.max ?? Number.MAX_VALUE);
-  if (inRange && (rule.integer !== true || Number.isInteger(value))) return value;
-  throw outOfRange(option, expectation(rule), value);
-}
-
-const DURATION: NumberRule = { min: 0, infinity: true };
-const FINITE_DURATION: NumberRule = { min: 0 };
-const LIMIT: NumberRule = { min: 1, integer: true, infinity: true };
-const POSITIVE_INTEGER: NumberRule = { min: 1, integer: true };
-const COUNT: NumberRule = { min: 0, integer: true, infinity: true };
-const SHARE: NumberRule = { min: 0, max: 1 };
+const isDuration = (value: number): boolean => value >= 0;
+const isFiniteDuration = (value: number): boolean => value >= 0 && Number.isFinite(value);
+const isShare = (value: number): boolean => value >= 0 && value <= 1;
 
 /** Milliseconds, 0 and Infinity included. */
 export function duration(option: string, value: number | undefined, fallback: number): number {
-  return value === undefined ? fallback : checkNumber(option, value, DURATION);
+  return check(option, value, fallback, 'number', 'a number >= 0 or Infinity', isDuration);
 }
 
 /** Milliseconds that must end some day. */
 export function finiteDuration(option: string, value: number | undefined, fallback: number): number {
-  return value === undefined ? fallback : checkNumber(option, value, FINITE_DURATION);
+  return check(option, value, fallback, 'number', 'a number >= 0', isFiniteDuration);
 }
 
 /** How much at once: an integer >= 1, or Infinity. */
 export function limit(option: string, value: unknown): number {
-  return checkNumber(option, value, LIMIT);
-}
-
-/** A finite size: an integer >= 1. */
-export function positiveInteger(option: string, value: unknown): number {
-  return checkNumber(option, value, POSITIVE_INTEGER);
+  return whole(option, value as number, undefined, 1);
 }
 
 /** How many may wait or be kept: an integer >= 0, or Infinity. */
 export function count(option: string, value: number | undefined, fallback: number): number {
-  return value === undefined ? fallback : checkNumber(option, value, COUNT);
+  return whole(option, value, fallback, 0);
+}
+
+function whole(option: string, value: number | undefined, fallback: number | undefined, min: number): number {
+  const fits = (each: number): boolean => each >= min && Math.floor(each) === each;
+  return check(option, value, fallback, 'number', `an integer >= ${min} or Infinity`, fits);
+}
+
+/** A finite size: an integer >= 1. */
+export function positiveInteger(option: string, value: unknown): number {
+  const fits = (each: number): boolean => each >= 1 && Number.isInteger(each);
+  return check(option, value as number, undefined, 'number', 'an integer >= 1', fits);
 }
 
 /** A part of one, 0 to 1. */
 export function share(option: string, value: number | undefined, fallback: number): number {
-  return value === undefined ? fallback : checkNumber(option, value, SHARE);
+  return check(option, value, fallback, 'number', 'a number from 0 to 1', isShare);
 }
 
 /** A number from `min`, Infinity excluded. */
 export function atLeast(option: string, value: number | undefined, min: number, fallback: number): number {
-  return value === undefined ? fallback : checkNumber(option, value, { min });
+  const fits = (each: number): boolean => each >= min && Number.isFinite(each);
+  return check(option, value, fallback, 'number', `a number >= ${min}`, fits);
 }
 
 export function text(option: string, value: string | undefined, fallback: string): string {
-  if (value === undefined) return fallback;
-  if (typeof value !== 'string') throw wrongType(option, 'a string', value);
-  return value;
+  return check(option, value, fallback, 'string', 'a string');
 }
 
 export function flag(option: string, value: boolean | undefined, fallback: boolean): boolean {
-  if (value === undefined) return fallback;
-  if (typeof value !== 'boolean') throw wrongType(option, 'a boolean', value);
-  return value;
+  return check(option, value, fallback, 'boolean', 'a boolean');
 }
 
 export function oneOf<T extends string>(option: string, value: T | undefined, allowed: readonly T[], fallback: T): T {
   if (value === undefined) return fallback;
   if (allowed.includes(value)) return value;
-  const expected = `one of ${allowed.map((each) => `'${each}'`).join(', ')}`;
-  throw typeof value === 'string' ? outOfRange(option, expected, value) : wrongType(option, expected, value);
+  throw (typeof value === 'string' ? outOfRange : wrongType)(option, `one of '${allowed.join("', '")}'`, value);
 }
 
 /** A function that is given, e.g. a task. A promise gets its own words: it is the commonest mistake. */
@@ -123,16 +121,19 @@ export function optionalCallable<F>(option: string, value: F | undefined): F | u
 }
 
 export function abortSignal(option: string, value: AbortSignal | undefined): AbortSignal | undefined {
-  if (value === undefined) return undefined;
   // By shape: polyfills and other realms have signals too.
-  const candidate = value as Partial<AbortSignal> | null;
-  if (typeof candidate?.aborted === 'boolean' && typeof candidate.addEventListener === 'function') return value;
+  const candidate = value as Partial<AbortSignal> | null | undefined;
+  const isSignal = typeof candidate?.aborted === 'boolean' && typeof candidate.addEventListener === 'function';
+  if (value === undefined || isSignal) return value;
   throw wrongType(option, 'an AbortSignal', value);
 }
 
-/** The options object itself: `undefined` is an empty one, anything else must be an object. */
-export function options<O extends object>(name: string, value: O | undefined): O {
-  if (value === undefined) return {} as O;
+export function object<O extends object>(option: string, value: O, expected: string): O {
   if (typeof value === 'object' && value !== null) return value;
-  throw wrongType(name, 'an object', value);
+  throw wrongType(option, expected, value);
+}
+
+/** The options object itself: `undefined` is an empty one, anything else must be an object. */
+export function options<O extends object>(name: string, value = {} as O): O {
+  return object(name, value, 'an object');
 }

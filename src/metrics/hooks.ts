@@ -1,5 +1,5 @@
 import { ignore } from '../core/deferred.js';
-import { callable, wrongType } from '../core/options.js';
+import { callable, object } from '../core/options.js';
 
 type Hook<E> = (event: E) => unknown;
 
@@ -23,7 +23,7 @@ export type ListenersOf<H> = { [N in keyof H]?: Listeners<H[N] extends Hook<infe
 export class HookSet<H extends object> {
   readonly #source: string;
   readonly #names: readonly (keyof H & string)[];
-  readonly #subscriptions: { readonly hooks: H }[] = [];
+  readonly #subscriptions = new Set<{ readonly hooks: H }>();
   readonly #reported = new WeakSet<object>();
   listeners: ListenersOf<H> = {};
 
@@ -34,21 +34,19 @@ export class HookSet<H extends object> {
   }
 
   get isEmpty(): boolean {
-    return this.#subscriptions.length === 0;
+    return this.#subscriptions.size === 0;
   }
 
   /** Returns the function that ends it. @throws {TypeError} not an object of functions. */
   subscribe(hooks: H): () => void {
-    if (typeof hooks !== 'object' || hooks === null) throw wrongType('hooks', 'an object of functions', hooks);
+    object('hooks', hooks, 'an object of functions');
     for (const name of this.#names) if (hooks[name] !== undefined) callable(`hooks.${name}`, hooks[name]);
     // A wrapper of its own, so that one object can be subscribed twice and each end ends one.
     const subscription = { hooks };
-    this.#subscriptions.push(subscription);
+    this.#subscriptions.add(subscription);
     this.#collect();
     return () => {
-      const place = this.#subscriptions.indexOf(subscription);
-      if (place < 0) return;
-      this.#subscriptions.splice(place, 1);
+      this.#subscriptions.delete(subscription);
       this.#collect();
     };
   }
@@ -56,8 +54,8 @@ export class HookSet<H extends object> {
   tell<E>(listeners: Listeners<E>, event: E): void {
     for (const { hook, owner } of listeners) {
       try {
-        const result = hook.call(owner, event);
-        if (result !== undefined) this.#containRejection(hook, result);
+        const result = hook.call(owner, event) as PromiseLike<unknown> | null | undefined;
+        if (result?.then) Promise.resolve(result).then(ignore, (error: unknown) => this.#report(hook, error));
       } catch (error) {
         this.#report(hook, error);
       }
@@ -77,11 +75,6 @@ export class HookSet<H extends object> {
     this.listeners = collected as ListenersOf<H>;
   }
 
-  #containRejection(hook: Hook<never>, result: unknown): void {
-    if (typeof (result as { then?: unknown } | null)?.then !== 'function') return;
-    Promise.resolve(result).then(ignore, (error: unknown) => this.#report(hook, error));
-  }
-
   #report(hook: object, error: unknown): void {
     if (this.#reported.has(hook)) return;
     this.#reported.add(hook);
@@ -92,7 +85,7 @@ export class HookSet<H extends object> {
 /** The console is the last resort and may be missing or broken. */
 export function reportError(message: string, error: unknown): void {
   try {
-    globalThis.console.error(`[paceline] ${message}`, error);
+    console.error(`[paceline] ${message}`, error);
   } catch {
     // Nobody is left to tell.
   }

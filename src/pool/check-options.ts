@@ -1,3 +1,4 @@
+import { NEVER } from '../core/clock.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
 import type { Milliseconds } from '../core/types.js';
@@ -5,7 +6,6 @@ import type { PoolEngine } from './engine.js';
 import type { Level } from './lanes.js';
 import type { AcquireOptions, ItemWork, MapOptions } from './types.js';
 
-const NEVER = Number.POSITIVE_INFINITY;
 const LEVELS = { high: 0, normal: 1, low: 2 } as const satisfies Record<NonNullable<AcquireOptions['priority']>, Level>;
 const PRIORITIES = ['high', 'normal', 'low'] as const;
 

@@ -1,4 +1,4 @@
-import { Timer } from '../core/clock.js';
+import { NEVER, Timer } from '../core/clock.js';
 import { markHandled } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { keyText } from '../core/keys.js';
@@ -6,8 +6,6 @@ import * as check from '../core/options.js';
 import type { CloseOptions, CloseReport, Milliseconds } from '../core/types.js';
 import type { PoolEngine } from './engine.js';
 import { Job } from './job.js';
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * The end of a pool: accepted work may finish for `grace`, then what waits is refused and what runs is aborted, then aborted work may

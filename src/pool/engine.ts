@@ -1,5 +1,5 @@
 import { type AsyncContextPort, chooseAsyncContext } from '../core/async-context.js';
-import { now } from '../core/clock.js';
+import { NEVER, now } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import { ignore, markHandled, observe } from '../core/deferred.js';
 import { LazyContext } from '../core/task-context.js';
@@ -170,7 +170,7 @@ export class PoolEngine {
     run.state = outcome;
     this.counters[outcome]++;
     this.counters.overdue++;
-    if (this.#abortGrace !== Number.POSITIVE_INFINITY) run.watch ??= new Watch(this, run);
+    if (this.#abortGrace !== NEVER) run.watch ??= new Watch(this, run);
     run.watch?.overdue(slot, this.#abortGrace);
     run.tell(false, reason);
     const { onOverdue } = this.hooks.listeners;

@@ -25,10 +25,7 @@ export class QueueTimeoutError extends RefusedError {
   /** @param fields `running` and `overdue` tell why: a pool whose slots are held by overdue work says so. */
   constructor(fields: { source: string; timeout: Milliseconds; running?: number; overdue?: number }) {
     const { source, timeout, running = 0, overdue = 0 } = fields;
-    const why =
-      overdue === 0
-        ? ''
-        : `; ${overdue} of ${running} running tasks are overdue: their callers were answered, but the work goes on and holds its slots (see \`abortGrace\`)`;
+    const why = overdue === 0 ? '' : `: overdue work holds ${overdue} of ${running} slots (see \`abortGrace\`)`;
     super(`\`${source}\` had no slot within its \`queueTimeout\` of ${timeout} ms${why}`, source);
     this.timeout = timeout;
   }

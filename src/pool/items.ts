@@ -1,4 +1,5 @@
 import { AbortSubscription } from '../core/abort.js';
+import { NEVER } from '../core/clock.js';
 import { ignore, observe } from '../core/deferred.js';
 import { mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
@@ -10,8 +11,6 @@ import type { Group, Level } from './lanes.js';
 import type { Slot } from './slot.js';
 import type { ItemContext, ItemWork } from './types.js';
 import { Watch } from './watch.js';
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 export interface ItemsOptions<I, R> {
   readonly engine: PoolEngine;
@@ -44,7 +43,7 @@ export abstract class Items<I, R> implements Waiting {
   protected readonly engine: PoolEngine;
   readonly #options: ItemsOptions<I, R>;
   readonly #captured: unknown;
-  readonly #subscription: AbortSubscription | undefined;
+  #subscription: AbortSubscription | undefined;
   #state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
   #error: unknown;
   #nextIndex = 0;
@@ -65,8 +64,10 @@ export abstract class Items<I, R> implements Waiting {
     this.#options = options;
     this.engine = options.engine;
     this.#captured = this.engine.asyncContext.capture(promise);
-    this.#subscription =
-      options.signal && new AbortSubscription(options.signal, { onAbort: (reason) => this.abort(reason) });
+    const { signal } = options;
+    if (signal?.aborted === false) {
+      this.#subscription = new AbortSubscription(signal, { onAbort: (reason) => this.abort(reason) });
+    }
   }
 
   /** Where an item's result goes. */

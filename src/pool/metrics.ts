@@ -1,4 +1,4 @@
-import { now } from '../core/clock.js';
+import { NEVER, now } from '../core/clock.js';
 import type { Milliseconds } from '../core/types.js';
 import { DurationHistogram, type DurationSummary, summarize } from '../metrics/histogram.js';
 
@@ -56,40 +56,15 @@ export class PoolCounters {
   }
 
   snapshot(name: string, concurrency: number, isPaused: boolean): PoolMetrics {
-    const {
-      calls,
-      running,
-      queued,
-      overdue,
-      fulfilled,
-      failed,
-      timedOut,
-      aborted,
-      refused,
-      abandoned,
-      peakRunning,
-      peakQueued,
-    } = this;
-    const bad = failed + timedOut;
+    const bad = this.failed + this.timedOut;
     const time = now();
     return {
       kind: 'pool',
       name,
-      concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency,
-      running,
-      queued,
-      overdue,
+      concurrency: concurrency === NEVER ? null : concurrency,
       isPaused,
-      calls,
-      fulfilled,
-      failed,
-      timedOut,
-      aborted,
-      refused,
-      abandoned,
-      peakRunning,
-      peakQueued,
-      failureRate: bad === 0 ? 0 : bad / (fulfilled + bad),
+      ...this,
+      failureRate: bad === 0 ? 0 : bad / (this.fulfilled + bad),
       waitMs: summarize(this.#wait, time),
       runMs: summarize(this.#run, time),
     };

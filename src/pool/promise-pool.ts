@@ -1,5 +1,5 @@
 import { AbortSubscription } from '../core/abort.js';
-import { now } from '../core/clock.js';
+import { NEVER, now } from '../core/clock.js';
 import { ignore, type Resolve } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
@@ -39,7 +39,6 @@ import type {
 import { Waiters } from './waiters.js';
 import { Watch } from './watch.js';
 
-const NEVER = Number.POSITIVE_INFINITY;
 const HOLDS_NOTHING = { work: ignore, group: undefined, signal: undefined };
 
 /**
@@ -70,9 +69,7 @@ export class PromisePool implements Executor, AsyncDisposable {
   #wasIdle = true;
 
   constructor(options: PromisePoolOptions) {
-    if (typeof options !== 'object' || options === null) {
-      throw check.wrongType('options', 'an object with `concurrency`', options);
-    }
+    check.object('options', options, 'an object with `concurrency`');
     const perGroup = check.options('perGroup', options.perGroup).concurrency;
     this.name = check.text('name', options.name, 'pool');
     this.#queueTimeout = check.duration('queueTimeout', options.queueTimeout, NEVER);

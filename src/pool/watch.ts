@@ -1,13 +1,11 @@
 import { AbortSubscription } from '../core/abort.js';
-import { now } from '../core/clock.js';
+import { NEVER, now } from '../core/clock.js';
 import type { Deadline } from '../core/deadlines.js';
 import { TimeoutError } from '../core/errors.js';
 import type { Milliseconds } from '../core/types.js';
 import type { PoolEngine } from './engine.js';
 import type { Run } from './run.js';
 import type { Slot } from './slot.js';
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * What not every run needs: its moments, if it is timed, and what can end it from outside: its caller's signal, the wait's timeout,

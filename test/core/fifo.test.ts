@@ -9,7 +9,6 @@ describe('Fifo', () => {
     { weight: 6, arbitrary: fc.record({ kind: fc.constant('push'), n: fc.integer({ min: 1, max: 600 }) }) },
     { weight: 6, arbitrary: fc.record({ kind: fc.constant('shift'), n: fc.integer({ min: 1, max: 600 }) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('filter'), n: fc.integer({ min: 1, max: 5 }) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear'), n: fc.constant(0) }) },
   );
 
   property([fc.array(command, { maxLength: 40, size: 'max' })])(
@@ -29,7 +28,7 @@ describe('Fifo', () => {
             expect(fifo.peek()).toBe(model[0]);
             expect(fifo.shift()).toBe(model.shift());
           }
-        } else if (kind === 'filter') {
+        } else {
           const seen: number[] = [];
           fifo.filter((item) => {
             seen.push(item);
@@ -37,9 +36,6 @@ describe('Fifo', () => {
           });
           expect(seen).toEqual(model);
           model = model.filter((item) => item % n === 0);
-        } else {
-          fifo.clear();
-          model = [];
         }
         expect(fifo.length).toBe(model.length);
         expect(fifo.peek()).toBe(model[0]);

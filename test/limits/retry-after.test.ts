@@ -15,6 +15,10 @@ afterEach(() => {
 
 class Busy extends RefusedError {
   override readonly code = 'QUEUE_FULL';
+
+  constructor(override readonly retryAfter: number) {
+    super('busy', 'pool');
+  }
 }
 
 /** As @google/genai throws it: no headers, the answer as text. */
@@ -185,8 +189,8 @@ describe('errors of SDKs', () => {
   });
 
   it('our own refusals', () => {
-    expect(retryAfter(new Busy('busy', 'pool', { retryAfter: 700 }))).toBe(700);
-    expect(retryAfter(new Busy('busy', 'pool', { retryAfter: Number.NaN }))).toBeUndefined();
+    expect(retryAfter(new Busy(700))).toBe(700);
+    expect(retryAfter(new Busy(Number.NaN))).toBeUndefined();
     expect(retryAfter(new ClosedError({ source: 'pool' }))).toBeUndefined();
   });
 

@@ -263,7 +263,7 @@ describe('waiting', () => {
     await vi.advanceTimersByTimeAsync(50);
     const told = rejection(wedged.execute(() => 1, { queueTimeout: 10 }));
     await vi.advanceTimersByTimeAsync(10);
-    expect(String(await told)).toContain('1 of 1 running tasks are overdue');
+    expect(String(await told)).toContain('overdue work holds 1 of 1 slots');
   });
 
   test('clear empties the queue, leaves what runs, and the pool goes on', async () => {
