@@ -64,10 +64,6 @@ export abstract class Items<I, R> implements Waiting {
     this.#options = options;
     this.engine = options.engine;
     this.#captured = this.engine.asyncContext.capture(promise);
-    const { signal } = options;
-    if (signal?.aborted === false) {
-      this.#subscription = new AbortSubscription(signal, { onAbort: (reason) => this.abort(reason) });
-    }
   }
 
   /** Where an item's result goes. */
@@ -93,6 +89,12 @@ export abstract class Items<I, R> implements Waiting {
 
   /** In the caller's async context, as `goOn`. */
   begin(): void {
+    const { signal } = this.#options;
+    if (signal?.aborted === true) {
+      this.abort(signal.reason);
+      return;
+    }
+    this.#subscription = signal && new AbortSubscription(signal, { onAbort: (reason) => this.abort(reason) });
     this.engine.admission.maps.add(this);
     this.goOn();
   }

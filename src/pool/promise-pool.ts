@@ -61,7 +61,7 @@ export class PromisePool implements Executor, AsyncDisposable {
   readonly #engine: PoolEngine;
   readonly #queueTimeout: Milliseconds;
   readonly #timeout: Milliseconds;
-  readonly #waiters = new Waiters();
+  readonly #waiters: Waiters;
   readonly #subscription: AbortSubscription | undefined;
   /** See `PoolEngine.kept`. */
   readonly #kept: unknown[] = [];
@@ -82,6 +82,7 @@ export class PromisePool implements Executor, AsyncDisposable {
       abortGrace: check.duration('abortGrace', options.abortGrace, NEVER),
       hooks: options.hooks,
     });
+    this.#waiters = new Waiters((size) => (size === 0 ? this.#engine.isIdle : this.queued < size));
     this.#engine.onQuiet = () => this.#onQuiet();
     const signal = check.abortSignal('signal', options.signal);
     if (signal?.aborted === true) this.#closeBySignal(signal.reason);
@@ -181,9 +182,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     const buffer = options?.buffer === undefined ? undefined : check.count('buffer', options.buffer, 0);
     this.#wasIdle = false;
     this.#kept[1] ??= new StreamItems({ ...checked, order, buffer, ...openSource([]), ...HOLDS_NOTHING });
-    const stream = new StreamItems<I, R>({ ...checked, order, buffer });
-    if (checked.signal?.aborted === true) stream.abort(checked.signal.reason);
-    return stream;
+    return new StreamItems<I, R>({ ...checked, order, buffer });
   }
 
   /**
@@ -224,7 +223,7 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   /** Fulfils when nothing runs and nothing waits. With tasks waiting in a paused pool, that is after `resume`. */
   onIdle(options?: SignalOptions): Promise<void> {
-    return this.#wait(() => this.#engine.isIdle, options);
+    return this.#wait(0, options);
   }
 
   /** Fulfils when fewer than `size` tasks wait: for producers that must not run ahead. */
@@ -234,7 +233,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#wait(() => this.queued < size, options);
+    return this.#wait(size, options);
   }
 
   /**
@@ -330,11 +329,12 @@ export class PromisePool implements Executor, AsyncDisposable {
     return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
   }
 
-  #wait(isDue: () => boolean, options: SignalOptions | undefined): Promise<void> {
+  /** @param size how few have to wait; 0: nothing waits or runs. */
+  #wait(size: number, options: SignalOptions | undefined): Promise<void> {
     try {
       const signal = check.abortSignal('signal', check.options('options', options).signal);
       this.#engine.isWatched = true;
-      return this.#waiters.wait(isDue, signal);
+      return this.#waiters.wait(size, signal);
     } catch (error) {
       return Promise.reject(error);
     }

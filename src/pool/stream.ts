@@ -1,5 +1,6 @@
 import { ignore, observe } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
+import { Fifo } from '../core/fifo.js';
 import { Items, type ItemsOptions } from './items.js';
 
 interface StreamItemsOptions<I, R> extends ItemsOptions<I, R> {
@@ -24,7 +25,7 @@ export class StreamItems<I, R> extends Items<I, R> implements AsyncGenerator<R, 
   readonly #inOrder: boolean;
   /** Results that were not read, by the place in which they will be. */
   readonly #ready = new Map<number, R>();
-  readonly #requests: Request<R>[] = [];
+  readonly #requests = new Fifo<Request<R>>();
   #kept = 0;
   #read = 0;
   /** The reader has these by its own count too. */
@@ -107,7 +108,7 @@ export class StreamItems<I, R> extends Items<I, R> implements AsyncGenerator<R, 
   #serve(): void {
     const readBefore = this.#read;
     while (this.#requests.length > 0) {
-      const request = this.#requests[0] as Request<R>;
+      const request = this.#requests.peek() as Request<R>;
       if (this.#ready.has(this.#read)) {
         const value = this.#ready.get(this.#read) as R;
         this.#ready.delete(this.#read++);

@@ -112,6 +112,28 @@ describe('who is next', () => {
     },
   );
 
+  // POOL-14: the record of a group was forgotten with the last of its waiting tasks, while another of them ran.
+  test.each(['abort', 'clear', 'queue full'])(
+    'a waiting task that leaves by %s does not free the group of a running one',
+    async (how) => {
+      const pool = new PromisePool({ concurrency: 3, maxQueue: 1, perGroup: { concurrency: 1 } });
+      const gate = deferred();
+      const running = pool.execute(() => gate.promise, { group: 'g' });
+      const control = new AbortController();
+      const waiting = rejection(pool.execute(hang, { group: 'g', signal: control.signal }));
+      if (how === 'queue full') await rejection(pool.execute(hang, { group: 'g' }));
+      if (how === 'clear') pool.clear();
+      else control.abort();
+      await waiting;
+      const next = vi.fn();
+      const last = pool.execute(next, { group: 'g' });
+      expect(next).not.toHaveBeenCalled();
+      gate.resolve();
+      await Promise.all([running, last]);
+      expect(next).toHaveBeenCalledOnce();
+    },
+  );
+
   // POOL-14: groups whose names look alike are not one.
   test('groups are told apart by type and by content', () => {
     const pool = new PromisePool({ concurrency: 20, perGroup: { concurrency: 1 } });

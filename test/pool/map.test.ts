@@ -73,7 +73,8 @@ describe('map', () => {
     async (s, limit, count, bad, isAsync) => {
       const pool = new PromisePool({ concurrency: limit });
       const gauge = new Gauge();
-      const signals: AbortSignal[] = [];
+      const running = new Map<number, AbortSignal>();
+      let siblings: AbortSignal[] = [];
       let finallyRan = 0;
       let enteredAtFailure = -1;
       function* sync() {
@@ -89,10 +90,12 @@ describe('map', () => {
       const failure = new Error('bad');
       const work = (i: number, { signal }: { signal: AbortSignal }) =>
         gauge.around(async () => {
-          signals[i] = signal;
+          running.set(i, signal);
           await s.schedule(Promise.resolve());
+          running.delete(i);
           if (i !== bad) return;
           enteredAtFailure = gauge.entered;
+          siblings = [...running.values()];
           throw failure;
         });
       const outcome = await s.waitFor(
@@ -107,6 +110,7 @@ describe('map', () => {
       if (bad < count) {
         expect(outcome).toBe(failure);
         expect(gauge.entered).toBe(enteredAtFailure);
+        for (const { reason } of siblings) expect(reason).toBe(failure);
       } else {
         expect(outcome).toBe('fulfilled');
       }

@@ -145,6 +145,16 @@ describe('stream', () => {
     expect(getEventListeners(control.signal, 'abort')).toHaveLength(0);
   });
 
+  // POOL-67 (its family): what nobody reads stayed on the signal for as long as that lived.
+  test('one that is never read leaves no listener; one whose signal aborts before it is read, throws', async () => {
+    const pool = new PromisePool({ concurrency: 1 });
+    const control = new AbortController();
+    const stream = pool.stream([1], (x) => x, { signal: control.signal });
+    expect(getEventListeners(control.signal, 'abort')).toHaveLength(0);
+    control.abort('why');
+    expect(await rejection(stream.next())).toBe('why');
+  });
+
   test('bad arguments throw at once', () => {
     const pool = new PromisePool({ concurrency: 1 });
     expect(() => pool.stream(5 as never, () => 1)).toThrow(TypeError);

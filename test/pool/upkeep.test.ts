@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { PromisePool } from '../../src/pool/index.js';
+import { Waiters } from '../../src/pool/waiters.js';
 import { rejection, turns } from './support.js';
 
 const hang = () => new Promise<never>(() => {});
@@ -20,6 +21,17 @@ describe('the upkeep of a pool', () => {
     expect(told).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     expect(told).toHaveBeenCalledOnce();
+  });
+
+  // Every waiter was asked at every end: 8,000 producers took 80 times as long as 1,000.
+  test('those who wait for the same are asked as one', async () => {
+    const asked = vi.fn(() => false);
+    const waiters = new Waiters(asked);
+    for (let i = 0; i < 1_000; i++) void waiters.wait(5, undefined);
+    asked.mockClear();
+    waiters.look();
+    expect(asked).toHaveBeenCalledOnce();
+    expect(waiters.isEmpty).toBe(false);
   });
 
   test('aborted work has one second to react, by default', async () => {
