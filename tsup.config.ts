@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup';
 
 /** One entry for each subpath of the package: `testing` is `paceline/testing`. */
-export const entry = { index: 'src/index.ts' };
+export const entry = { index: 'src/index.ts', testing: 'src/testing/index.ts' };
 
 export default defineConfig({
   entry,

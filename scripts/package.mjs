@@ -6,7 +6,16 @@ import { makeTemporaryFolder, pack, root, run } from './support.mjs';
 const tarball = pack(makeTemporaryFolder());
 
 const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
-const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json', 'dist/index.js', 'dist/index.d.cts'];
+const wanted = [
+  'LICENSE',
+  'README.md',
+  'CHANGELOG.md',
+  'package.json',
+  'dist/index.js',
+  'dist/index.d.cts',
+  'dist/testing.js',
+  'dist/testing.d.cts',
+];
 const missing = wanted.filter((file) => !files.includes(`package/${file}`));
 const stray = files.filter(
   (file) => !/^package\/(dist\/.+\.c?(js|d\.ts|d\.cts|js\.map)|[A-Z]+(\.md)?|package\.json)$/.test(file),

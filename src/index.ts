@@ -16,7 +16,6 @@ export type {
   WaitUntil,
 } from './core/types.js';
 export { classifyError, classifyResult } from './core/verdicts.js';
-export { retryAfter } from './limits/index.js';
 export type { DurationSummary } from './metrics/histogram.js';
 
 // Errors
@@ -26,7 +25,22 @@ export { ClosedError, type ErrorCode, PacelineError, RefusedError, TimeoutError 
 
 // Bound it
 
-export type { Permit } from './core/permit.js';
+export { type AcquireRequest, type Gate, GateRefusedError, type LocalGate } from './core/gate.js';
+export { createPermit, type Permit, type PermitOptions } from './core/permit.js';
+export {
+  type AdaptiveLimitOptions,
+  aimdLimit,
+  type ConcurrencyLimit,
+  type LimitSample,
+  type RateLimit,
+  RateLimitedError,
+  RateLimiter,
+  type RateLimiterHooks,
+  type RateLimiterMetrics,
+  type RateLimiterOptions,
+  retryAfter,
+  vegasLimit,
+} from './limits/index.js';
 export {
   type AcquireOptions,
   ClearedError,

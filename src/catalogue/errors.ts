@@ -1,5 +1,7 @@
 import type { MissingResultError } from '../batch/errors.js';
 import { type ClosedError, type ErrorCode, isBranded, type TimeoutError } from '../core/errors.js';
+import type { GateRefusedError } from '../core/gate.js';
+import type { RateLimitedError } from '../limits/rate-limited-error.js';
 import type { ClearedError, QueueFullError, QueueTimeoutError } from '../pool/errors.js';
 
 /** Every error there is, by its literal code. */
@@ -10,6 +12,8 @@ export interface ErrorByCode {
   CLEARED: ClearedError;
   TIMEOUT: TimeoutError;
   MISSING_RESULT: MissingResultError;
+  RATE_LIMITED: RateLimitedError;
+  GATE_REFUSED: GateRefusedError;
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { BackgroundMetrics } from '../background/types.js';
 import type { CoalescerMetrics } from '../coalescer/metrics.js';
+import type { RateLimiterMetrics } from '../limits/rate-limiter-types.js';
 import type { PoolMetrics } from '../pool/metrics.js';
 
 /** A snapshot of any kind; `kind` tells which. */
-export type Metrics = PoolMetrics | CoalescerMetrics | BackgroundMetrics;
+export type Metrics = PoolMetrics | CoalescerMetrics | RateLimiterMetrics | BackgroundMetrics;
 
 /** Whatever has metrics. */
 export interface MetricsSource {
@@ -15,6 +16,7 @@ export interface MetricsSource {
 export interface MetricsSnapshot {
   readonly pools: { readonly [name: string]: PoolMetrics };
   readonly coalescers: { readonly [name: string]: CoalescerMetrics };
+  readonly rateLimiters: { readonly [name: string]: RateLimiterMetrics };
   readonly background: { readonly [name: string]: BackgroundMetrics };
 }
 
@@ -22,5 +24,6 @@ export interface MetricsSnapshot {
 export const PLACE_OF_KIND = {
   pool: 'pools',
   coalescer: 'coalescers',
+  'rate-limiter': 'rateLimiters',
   background: 'background',
 } as const satisfies { readonly [K in Metrics['kind']]: keyof MetricsSnapshot };

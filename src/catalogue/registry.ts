@@ -44,6 +44,7 @@ export class MetricsRegistry {
     const found: { readonly [P in Place]: [name: string, metrics: Metrics][] } = {
       pools: [],
       coalescers: [],
+      rateLimiters: [],
       background: [],
     };
     for (const { place, source } of this.#sources.values()) found[place].push([source.name, source.getMetrics()]);

@@ -10,7 +10,15 @@ export interface BrandedError extends Error {
 }
 
 /** What tells our errors apart; `ErrorByCode` maps each to its class. */
-export type ErrorCode = 'QUEUE_FULL' | 'QUEUE_TIMEOUT' | 'CLOSED' | 'CLEARED' | 'TIMEOUT' | 'MISSING_RESULT';
+export type ErrorCode =
+  | 'QUEUE_FULL'
+  | 'QUEUE_TIMEOUT'
+  | 'CLOSED'
+  | 'CLEARED'
+  | 'TIMEOUT'
+  | 'MISSING_RESULT'
+  | 'RATE_LIMITED'
+  | 'GATE_REFUSED';
 
 /** Root of our errors. A task's own error and `signal.reason` are never wrapped in one. */
 export abstract class PacelineError extends Error {

@@ -15,15 +15,15 @@ export interface Permit extends Disposable {
   [Symbol.dispose](): void;
 }
 
-type Told = (verdict: Verdict, retryAfter: Milliseconds | undefined) => void;
+export type Told = (verdict: Verdict, retryAfter: Milliseconds | undefined) => void;
 
-interface PermitOptions {
+export interface PermitOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onStarted?: (() => void) | undefined;
   readonly onReport?: Told | undefined;
 }
 
-const VERDICTS: readonly Verdict[] = ['success', 'failure', 'overload', 'ignore'];
+export const VERDICTS: readonly Verdict[] = ['success', 'failure', 'overload', 'ignore'];
 
 /**
  * A permit: each of its moments happens once, whoever calls how often. Its methods may be taken off it.

@@ -1,10 +1,19 @@
+import { NEVER } from '../core/clock.js';
+import type { AcquireRequest, LocalGate } from '../core/gate.js';
 import type { Milliseconds } from '../core/types.js';
 import type { PoolEngine } from './engine.js';
 import { type Group, Lanes, type Waiter } from './lanes.js';
 import type { Slot } from './slot.js';
+import { Ticket } from './ticket.js';
+import type { Turnstile } from './turnstile.js';
 
 /** What can wait for a slot: a task, or a `map` that wants to start its next item. */
 export interface Waiting extends Waiter {
+  readonly group: Group<Waiting>;
+  /** For gates: what it is about to start. Undefined: it has left its place in the lanes instead, as it has nothing in hand yet. */
+  request(): AcquireRequest | undefined;
+  /** A gate said no. It leaves the lanes. */
+  refuse(engine: PoolEngine, reason: unknown): void;
   /** Starts something in the slot, or answers that it needs none now and gives its place in the lanes back. */
   enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean;
 }
@@ -27,14 +36,24 @@ export interface MapInProgress {
  */
 export class Admission {
   readonly lanes: Lanes<Waiting>;
-  isPaused = false;
   /** The calls of `map` and `stream` that are not done. */
   readonly maps = new Set<MapInProgress>();
   /** Those of them that may want more than they have. */
   readonly hungry = new Set<MapInProgress>();
   /** A slot may be free though somebody could start: the pump is on its way. */
   isUnsettled = false;
+  /** Slots of those who ask gates beyond this process. */
+  approaching = 0;
+  /** Undefined: there are no gates. */
+  turnstile: Turnstile | undefined;
   readonly #engine: PoolEngine;
+  /** Ends the wait of each group that is held for its rate. */
+  readonly #holds = new Map<Group<Waiting>, () => void>();
+  /** Of a pool with gates: inside its pump, which sees to all that happens meanwhile. */
+  #isPumping = false;
+  #isPaused = false;
+  #whenResumed: Promise<void> | undefined;
+  #resume: (() => void) | undefined;
 
   constructor(
     engine: PoolEngine,
@@ -45,13 +64,49 @@ export class Admission {
     this.lanes = new Lanes(perGroup);
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused;
+    if (isPaused) return;
+    this.#resume?.();
+    this.#whenResumed = undefined;
+  }
+
+  /** For those whom the last gate lets in while the pool is paused. Undefined: it is not. */
+  get whenResumed(): Promise<void> | undefined {
+    if (!this.#isPaused) return undefined;
+    this.#whenResumed ??= new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+    return this.#whenResumed;
+  }
+
   get hasFreeSlot(): boolean {
-    return this.#engine.counters.running < this.limit && !this.isPaused;
+    return this.#engine.counters.running + this.approaching < this.limit && !this.#isPaused;
   }
 
   /** May a newcomer of this group start now, without passing by anybody? */
   mayStartNow(group: Group<Waiting>): boolean {
-    return this.hasFreeSlot && this.lanes.mayStart(group) && (this.lanes.length === 0 || !this.isUnsettled);
+    if (!this.hasFreeSlot || !this.lanes.mayStart(group)) return false;
+    return this.lanes.length === 0 || (!this.isUnsettled && this.turnstile?.isWaiting !== true);
+  }
+
+  /**
+   * Asks the gates for a newcomer that may start otherwise. Answers with its ticket, or with what refuses it; undefined: it has to wait, and
+   * will be asked for again when it does.
+   */
+  ask(request: AcquireRequest, _group: Group<Waiting>): Ticket | { readonly refused: unknown } | undefined {
+    const answer = this.tryAsk(request);
+    return typeof answer === 'number' ? undefined : answer;
+  }
+
+  /** One of this group has left the lanes from where it stood. */
+  buried(group: Group<Waiting>): void {
+    this.lanes.bury(group);
+    if (group.waiting === 0) this.#holds.get(group)?.();
   }
 
   /** A slot was left, and is at hand if it was not given up. */
@@ -67,18 +122,28 @@ export class Admission {
   /** Starts what may start, the first of it in `free`. Whoever waits for a shorter queue is told. */
   pump(free?: Slot, time?: Milliseconds): void {
     const engine = this.#engine;
-    let slot = free;
     this.isUnsettled = true;
+    // A gate, a source or a task that the pump is busy with came back. One by one: of many that are refused each would be a level deeper.
+    if (this.#isPumping) {
+      if (free !== undefined) engine.giveBack(free);
+      return;
+    }
+    this.#isPumping = this.turnstile !== undefined;
+    let slot = free;
     while (this.hasFreeSlot) {
-      const next = this.lanes.take();
+      const next = this.turnstile === undefined ? this.lanes.take() : this.#takeAdmitted();
       if (next === undefined) {
         if (this.#offerToMaps()) continue;
         break;
       }
       slot ??= engine.takeSlot();
       if (next.enter(engine, slot, time)) slot = undefined;
+      engine.ticket?.release('ignore');
+      engine.ticket = undefined;
     }
     if (slot !== undefined) engine.giveBack(slot);
+    if (this.turnstile !== undefined && this.lanes.length === 0) this.#calm(this.turnstile);
+    this.#isPumping = false;
     this.isUnsettled = false;
     if (engine.isWatched) engine.onQuiet?.();
   }
@@ -95,6 +160,76 @@ export class Admission {
     // What a stream may have ahead of its reader grows with the limit.
     for (const map of this.maps) this.hungry.add(map);
     this.pump();
+  }
+
+  /** The same for somebody who does not wait: how long he would have to, ms. */
+  tryAsk(request: AcquireRequest): Ticket | { readonly refused: unknown } | Milliseconds {
+    if (this.turnstile === undefined) return new Ticket();
+    const answer = this.turnstile.ask(request);
+    if (answer instanceof Ticket || 'refused' in answer) return answer;
+    const wait = 'wait' in answer ? answer.wait : answer.groupWait;
+    // Whoever listens to this pool is to be told when that gate changes.
+    if (wait === NEVER && this.lanes.length === 0) this.turnstile.await(wait, answer.by);
+    return wait;
+  }
+
+  /** The chosen head, if the gates let it in; its ticket is left with the engine. */
+  #takeAdmitted(): Waiting | undefined {
+    const turnstile = this.turnstile as Turnstile;
+    for (let head = this.lanes.peek(); head !== undefined && this.hasFreeSlot; head = this.lanes.peek()) {
+      const request = head.request();
+      if (request === undefined) continue;
+      const answer = turnstile.ask(request);
+      // A gate may be of somebody's own making, and have come back to this pool.
+      const isStillHead = this.lanes.peek() === head;
+      if (answer instanceof Ticket) {
+        if (isStillHead && this.hasFreeSlot) {
+          this.#engine.ticket = answer;
+          return this.lanes.take();
+        }
+        answer.release('ignore');
+      } else if (isStillHead) {
+        if ('refused' in answer) head.refuse(this.#engine, answer.refused);
+        else if ('groupWait' in answer) this.#holdGroup(head.group, answer.groupWait, answer.by);
+        else if (this.#await(head, answer.wait, answer.by)) return undefined;
+      }
+    }
+    return undefined;
+  }
+
+  /** All wait behind the head, unless its gate cannot tell us when to ask again. */
+  #await(head: Waiting, wait: Milliseconds, gate: LocalGate): boolean {
+    try {
+      this.turnstile?.await(wait, gate);
+      return true;
+    } catch (error) {
+      head.refuse(this.#engine, error);
+      return false;
+    }
+  }
+
+  /** Others pass by a group that waits for its rate. */
+  #holdGroup(group: Group<Waiting>, wait: Milliseconds, gate: LocalGate): void {
+    const end = (): void => {
+      if (deadline !== undefined) this.#engine.deadlines.cancel(deadline);
+      unsubscribe();
+      this.#holds.delete(group);
+      this.lanes.letGo(group);
+    };
+    const letGo = (): void => {
+      end();
+      this.pump();
+    };
+    this.lanes.hold(group);
+    this.#holds.set(group, end);
+    const deadline = wait === NEVER ? undefined : this.#engine.deadlines.add(wait, letGo);
+    const unsubscribe = gate.onChange(letGo);
+  }
+
+  /** Nobody waits. */
+  #calm(turnstile: Turnstile): void {
+    turnstile.calm();
+    for (const end of this.#holds.values()) end();
   }
 
   /** Each map is asked once; it says when it may want more again. */

@@ -3,17 +3,21 @@ import { NEVER, now } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import { ignore, markHandled, observe } from '../core/deferred.js';
 import { LazyContext } from '../core/task-context.js';
-import type { Milliseconds } from '../core/types.js';
+import type { Milliseconds, Settled, Verdict } from '../core/types.js';
+import type { ConcurrencyLimit } from '../limits/concurrency-limit.js';
 import { HookSet } from '../metrics/hooks.js';
 import { Sampler } from '../metrics/sampler.js';
 import { Admission } from './admission.js';
+import { Approach } from './approach.js';
 import { QueueFullError, QueueTimeoutError } from './errors.js';
+import { Feedback } from './feedback.js';
 import { POOL_HOOKS, type PoolHooks, type PoolSettleEvent } from './hooks.js';
 import { Job } from './job.js';
 import type { Level } from './lanes.js';
 import { PoolCounters } from './metrics.js';
 import type { Run } from './run.js';
 import { Slot } from './slot.js';
+import { Ticket } from './ticket.js';
 import { Watch } from './watch.js';
 
 interface EngineOptions {
@@ -23,6 +27,9 @@ interface EngineOptions {
   readonly maxQueue: number;
   readonly abortGrace: Milliseconds;
   readonly hooks: PoolHooks | undefined;
+  readonly adaptive: ConcurrencyLimit | undefined;
+  readonly classify: ((result: Settled<unknown>) => Verdict) | undefined;
+  readonly maxPause: Milliseconds;
 }
 
 /** Slots kept for the next run. More are made and dropped as they are needed. */
@@ -38,6 +45,9 @@ export class PoolEngine {
   readonly deadlines = new Deadlines();
   readonly admission: Admission;
   readonly hooks: HookSet<PoolHooks>;
+  readonly feedback: Feedback;
+  /** What the gates gave to the run that is about to enter. */
+  ticket: Ticket | undefined;
   /** Takes nothing new. */
   isClosing = false;
   /** All slots that were not given up, busy or not. */
@@ -48,6 +58,8 @@ export class PoolEngine {
   onQuiet: (() => void) | undefined;
   /** Somebody waits for the pool to become quiet. */
   isWatched = false;
+  /** Nothing has come in since it was idle. */
+  wasIdle = true;
 
   readonly #maxQueue: number;
   readonly #abortGrace: Milliseconds;
@@ -57,9 +69,10 @@ export class PoolEngine {
   readonly kept: readonly unknown[];
   #asyncContext: AsyncContextPort | undefined;
 
-  constructor({ name, limit, perGroup, maxQueue, abortGrace, hooks }: EngineOptions) {
+  constructor({ name, limit, perGroup, maxQueue, abortGrace, hooks, adaptive, classify, maxPause }: EngineOptions) {
     this.name = name;
     this.admission = new Admission(this, limit, perGroup);
+    this.feedback = new Feedback(this.admission, adaptive, classify, maxPause);
     this.#maxQueue = maxQueue;
     this.#abortGrace = abortGrace;
     this.hooks = new HookSet(name, POOL_HOOKS, hooks);
@@ -68,8 +81,9 @@ export class PoolEngine {
   }
 
   get isIdle(): boolean {
-    if (this.counters.running > 0 || this.admission.lanes.length > 0) return false;
-    for (const map of this.admission.maps) if (map.isBusy) return false;
+    const { lanes, approaching, maps } = this.admission;
+    if (this.counters.running > 0 || lanes.length > 0 || approaching > 0) return false;
+    for (const map of maps) if (map.isBusy) return false;
     return true;
   }
 
@@ -82,15 +96,69 @@ export class PoolEngine {
   /** Decides whether a run is timed, and reads the clock if so. */
   time(run: Run): void {
     if (this.#sampler.next()) this.#time(run, true);
+    else if (this.feedback.adaptive !== undefined) this.#time(run, false);
     else if (!this.hooks.isEmpty && this.#hooksWantTimes) this.#time(run, false);
   }
 
   /** Starts a task inside its submission. */
-  startNow(run: Job): void {
+  startNow(run: Job, queueTimeout: Milliseconds): void {
     this.admission.lanes.enter(run.group);
     const slot = this.takeSlot();
+    if (this.approaches(slot, run, queueTimeout)) return;
     this.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : undefined);
     run.enterNow(this, slot);
+  }
+
+  /**
+   * Lets the run ask gates beyond this process first, if there are any. Answers whether it does, or did.
+   * @param queueTimeout undefined: it is in the queue already.
+   */
+  approaches(slot: Slot, run: Run, queueTimeout?: Milliseconds): boolean {
+    const { admission } = this;
+    const { remotes = [] } = admission.turnstile ?? {};
+    if (remotes.length === 0) return false;
+    run.watch ??= new Watch(this, run);
+    const approach = new Approach(this, slot, run, this.takeTicket(), remotes, run.request());
+    run.watch.approach = approach;
+    slot.run = run;
+    admission.approaching++;
+    if (queueTimeout !== undefined) {
+      this.#countQueued();
+      if (queueTimeout > 0) run.watch.queued(queueTimeout);
+    }
+    if (queueTimeout !== undefined || !(run instanceof Job)) approach.begin();
+    else this.asyncContext.run(run.captured, () => approach.begin(), undefined);
+    if (queueTimeout === 0 && run.watch.approach === approach) {
+      this.refuseWaiting(run, this.queueTimeoutError(0), 'refused');
+    }
+    return true;
+  }
+
+  arrived({ slot, run, ticket }: Approach): void {
+    this.admission.approaching--;
+    this.counters.queued--;
+    if (run.watch !== undefined) run.watch.approach = undefined;
+    this.ticket = ticket;
+    this.occupy(slot, run, undefined);
+    run.enterNow(this, slot);
+  }
+
+  get whenResumed(): Promise<void> | undefined {
+    return this.admission.whenResumed;
+  }
+
+  turnedAway({ run }: Approach, reason: unknown): void {
+    this.refuseWaiting(run, reason, 'refused');
+  }
+
+  lost({ slot }: Approach, reason: unknown): void {
+    this.cut(slot, 'aborted', reason);
+  }
+
+  takeTicket(): Ticket {
+    const ticket = this.ticket ?? new Ticket();
+    this.ticket = undefined;
+    return ticket;
   }
 
   /** A run gets its slot: counted and told, but not entered yet. */
@@ -101,18 +169,25 @@ export class PoolEngine {
     counters.running++;
     if (counters.running > counters.peakRunning) counters.peakRunning = counters.running;
     run.watch?.started(slot, time);
+    if (this.feedback.isOn) {
+      slot.ticket = this.takeTicket();
+      slot.ticket.inFlight = counters.running;
+    }
     if (!this.hooks.isEmpty) this.#tellStart(run);
   }
 
   readonly enterFunction = (slot: Slot): void => {
     const run = slot.run as Run;
+    // Whoever was told of its start may have ended it at once: then it is not entered.
+    const isEntered = run.state === 'running';
     let promise: Promise<unknown>;
     try {
-      // Whoever was told of its start may have ended it at once: then it is not entered.
-      promise = Promise.resolve(run.state === 'running' ? run.call() : undefined);
+      promise = Promise.resolve(isEntered ? run.call() : undefined);
     } catch (error) {
       promise = Promise.reject(error);
     }
+    // Not before: what it does at once happens within the window that this begins.
+    if (isEntered) slot.ticket?.started();
     observe(promise, slot.fulfilled, slot.rejected);
   };
 
@@ -129,12 +204,12 @@ export class PoolEngine {
     }
     job.captured = this.asyncContext.capture(job.promise);
     job.watch?.queued(queueTimeout);
-    counters.queued++;
-    if (counters.queued > counters.peakQueued) counters.peakQueued = counters.queued;
+    this.#countQueued();
     admission.lanes.push(job, level, job.group);
     const { onQueue } = hooks.listeners;
     if (onQueue !== undefined) hooks.tell(onQueue, { name, group: job.group.id, queued: counters.queued });
-    if (admission.isUnsettled) admission.pump();
+    // Who comes after a head that waits changes nothing.
+    if (admission.isUnsettled || admission.turnstile?.isWaiting === false) admission.pump();
   }
 
   /** What runs in the slot has settled. Called by the slot's reactions. */
@@ -157,6 +232,7 @@ export class PoolEngine {
     if (!this.hooks.isEmpty)
       this.#tellSettled(run, statusOf(state, isFulfilled), isFulfilled ? undefined : result, time);
     if (slot.isAbandoned) return;
+    if (slot.ticket !== undefined) this.#report(slot, isFulfilled, result, state === 'running');
     slot.run = undefined;
     run.left(true);
     // A map may have put its next item into it.
@@ -172,6 +248,10 @@ export class PoolEngine {
     this.counters.overdue++;
     if (this.#abortGrace !== NEVER) run.watch ??= new Watch(this, run);
     run.watch?.overdue(slot, this.#abortGrace);
+    if (slot.ticket !== undefined) {
+      if (outcome === 'timedOut') this.feedback.settled(slot, { status: 'rejected', reason });
+      else this.feedback.report(slot, 'ignore', undefined);
+    }
     run.tell(false, reason);
     const { onOverdue } = this.hooks.listeners;
     if (onOverdue !== undefined) {
@@ -194,6 +274,8 @@ export class PoolEngine {
     if (onAbandon !== undefined) {
       this.hooks.tell(onAbandon, { name: this.name, group: run.group.id, runMs: runMs(run, time) });
     }
+    slot.ticket?.release('ignore');
+    slot.ticket = undefined;
     run.left(false);
     this.#handOn(undefined, time);
   }
@@ -204,12 +286,21 @@ export class PoolEngine {
     this.#tellRefusal(run, reason);
   }
 
-  /** The same for one that has its place in the queue already. */
+  /** The same for one that has its place in the queue already, or asks gates beyond this process. */
   refuseWaiting(run: Run, reason: unknown, counter: 'refused' | 'aborted'): void {
+    const { admission } = this;
+    const approach = run.watch?.approach;
     this.counters.queued--;
     this.#strike(run, counter);
-    this.admission.lanes.bury(run.group);
+    if (approach === undefined) admission.buried(run.group);
+    else this.#retreat(approach, reason);
     this.#tellRefusal(run, reason);
+    if (approach !== undefined) {
+      run.left(false);
+      this.#handOn(approach.slot, undefined);
+    } else if (admission.turnstile !== undefined) {
+      admission.pump();
+    }
     this.onQuiet?.();
   }
 
@@ -223,8 +314,43 @@ export class PoolEngine {
       markHandled(job.promise);
       this.#tellRefusal(job, reason);
     }
+    let refused = jobs.length;
+    for (const { run } of this.admission.approaching === 0 ? [] : [...this.slots]) {
+      if (!(run instanceof Job) || run.watch?.approach === undefined) continue;
+      markHandled(run.promise);
+      this.refuseWaiting(run, reason, 'refused');
+      refused++;
+    }
+    if (this.admission.turnstile !== undefined && refused > 0) this.admission.pump();
     if (jobs.length > 0) this.onQuiet?.();
-    return jobs.length;
+    return refused;
+  }
+
+  #retreat(approach: Approach, reason: unknown): void {
+    const { run, slot } = approach;
+    if (run.watch !== undefined) run.watch.approach = undefined;
+    slot.run = undefined;
+    this.admission.isUnsettled = true;
+    this.admission.approaching--;
+    this.admission.lanes.leave(run.group);
+    approach.cancel(reason);
+  }
+
+  #report(slot: Slot, isFulfilled: boolean, result: unknown, isFresh: boolean): void {
+    if (isFresh) {
+      this.feedback.settled(
+        slot,
+        isFulfilled ? { status: 'fulfilled', value: result } : { status: 'rejected', reason: result },
+      );
+    }
+    slot.ticket?.release('ignore');
+    slot.ticket = undefined;
+  }
+
+  #countQueued(): void {
+    const { counters } = this;
+    counters.queued++;
+    if (counters.queued > counters.peakQueued) counters.peakQueued = counters.queued;
   }
 
   queueTimeoutError(timeout: Milliseconds): QueueTimeoutError {

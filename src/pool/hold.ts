@@ -10,6 +10,7 @@ import type { Slot } from './slot.js';
  */
 export class Hold extends Job {
   override enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
+    if (engine.approaches(slot, this)) return true;
     engine.counters.queued--;
     engine.occupy(slot, this, time);
     this.enterNow(engine, slot);
@@ -24,12 +25,14 @@ export class Hold extends Job {
       return;
     }
     const context = this.makeContext();
+    slot.ticket?.started();
     let isWell = true;
     const permit = createPermit(() => engine.ended(slot, isWell, undefined), {
       get signal() {
         return context.signal;
       },
-      onReport: (verdict) => {
+      onReport: (verdict, retryAfter) => {
+        if (slot.ticket !== undefined) engine.feedback.report(slot, verdict, retryAfter);
         isWell = verdict === 'success' || verdict === 'ignore';
       },
     });

@@ -1,4 +1,6 @@
+import type { AcquireRequest } from '../core/gate.js';
 import { LazyContext } from '../core/task-context.js';
+import type { PoolEngine } from './engine.js';
 import type { Run, RunState } from './run.js';
 import type { Slot } from './slot.js';
 import type { ItemContext } from './types.js';
@@ -35,6 +37,14 @@ export class ItemRun implements Run {
     readonly slot: Slot,
     public group: Run['group'],
   ) {}
+
+  request(): AcquireRequest {
+    return { cost: this.watch?.cost, group: this.group.id };
+  }
+
+  enterNow(engine: PoolEngine, slot: Slot): void {
+    engine.enterFunction(slot);
+  }
 
   call(): unknown {
     const context = new LazyItemContext(this.index);

@@ -1,10 +1,12 @@
 import { AbortSubscription } from '../core/abort.js';
 import { NEVER } from '../core/clock.js';
 import { ignore, observe } from '../core/deferred.js';
+import type { AcquireRequest } from '../core/gate.js';
 import { mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
 import type { Key, Milliseconds } from '../core/types.js';
-import type { Waiting } from './admission.js';
+import type { MapInProgress, Waiting } from './admission.js';
+import { checkCost } from './check-options.js';
 import type { PoolEngine } from './engine.js';
 import { ItemRun } from './item-run.js';
 import type { Group, Level } from './lanes.js';
@@ -23,7 +25,30 @@ export interface ItemsOptions<I, R> {
   readonly timeout: Milliseconds;
   readonly level: Level;
   readonly group: Key | ((item: I) => Key) | undefined;
+  readonly cost: number | ((item: I) => number) | undefined;
   readonly signal: AbortSignal | undefined;
+}
+
+/** One place in the lanes. A new one each time: what was left before is a tombstone for ever. */
+class Standing implements Waiting {
+  isDead = false;
+
+  constructor(
+    readonly items: Items<never, never>,
+    readonly group: Group<Waiting>,
+  ) {}
+
+  enter(_engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
+    return this.items.enter(slot, this.group, time);
+  }
+
+  request(): AcquireRequest | undefined {
+    return this.items.request(this.group);
+  }
+
+  refuse(_engine: PoolEngine, reason: unknown): void {
+    this.items.fail(reason);
+  }
 }
 
 /**
@@ -39,7 +64,7 @@ export interface ItemsOptions<I, R> {
  *
  * Subclasses say where results go and whether more is wanted.
  */
-export abstract class Items<I, R> implements Waiting {
+export abstract class Items<I, R> implements MapInProgress {
   protected readonly engine: PoolEngine;
   readonly #options: ItemsOptions<I, R>;
   readonly #captured: unknown;
@@ -49,14 +74,15 @@ export abstract class Items<I, R> implements Waiting {
   #nextIndex = 0;
   /** Those that have not left their slots; order without meaning. */
   readonly #items: ItemRun[] = [];
-  /** Under which group it stands in the lanes. */
-  #waitsIn: Group<Waiting> | undefined;
+  /** Its place in the lanes. */
+  #standing: Standing | undefined;
   #isPulling = false;
   #isExhausted = false;
   /** Pulled, and not in a slot yet. */
   #hasItem = false;
   #item: I | undefined;
   #itemGroup: Key | undefined;
+  #itemCost: number | undefined;
   #isHungry = false;
 
   /** @param promise one that was made in the async context in which source and items are to run. */
@@ -83,10 +109,6 @@ export abstract class Items<I, R> implements Waiting {
     return this.#items.length > 0;
   }
 
-  get isDead(): boolean {
-    return this.#state !== 'open';
-  }
-
   /** In the caller's async context, as `goOn`. */
   begin(): void {
     const { signal } = this.#options;
@@ -111,12 +133,34 @@ export abstract class Items<I, R> implements Waiting {
     this.#settleIfDone();
   }
 
-  enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
-    const counted = this.#waitsIn as Group<Waiting>;
-    this.#waitsIn = undefined;
-    engine.asyncContext.run(this.#captured, () => this.#step(slot, counted, time), undefined);
+  /** Its turn has come. */
+  enter(slot: Slot, counted: Group<Waiting>, time: Milliseconds | undefined): boolean {
+    this.#standing = undefined;
+    let isTaken = false;
+    this.#inContext(() => {
+      isTaken = this.#step(slot, counted, time);
+    });
     this.#hunger();
-    return slot.run !== undefined;
+    return isTaken;
+  }
+
+  /** With an item in hand, and in the lanes under the item's own group, it stays there and says what it would start. */
+  request(group: Group<Waiting>): AcquireRequest | undefined {
+    if (!this.#hasItem) {
+      this.#inContext(() => {
+        try {
+          this.#pull();
+        } catch (error) {
+          this.fail(error);
+        }
+      });
+    }
+    if (this.#standing === undefined) return undefined;
+    if (this.#hasItem && this.#groupOfNext() === group) return { cost: this.#itemCost, group: group.id };
+    this.#leaveLanes();
+    this.#ask();
+    this.#settleIfDone();
+    return undefined;
   }
 
   askForMore(): boolean {
@@ -149,6 +193,7 @@ export abstract class Items<I, R> implements Waiting {
     this.#leaveLanes();
     this.#cutItems(error);
     this.#settleIfDone();
+    this.#letOthersGo();
   }
 
   abort(reason: unknown): void {
@@ -159,6 +204,7 @@ export abstract class Items<I, R> implements Waiting {
     this.#cutItems(reason);
     void this.closeSource();
     this.#end();
+    this.#letOthersGo();
   }
 
   /**
@@ -183,7 +229,7 @@ export abstract class Items<I, R> implements Waiting {
   }
 
   #mayAsk(): boolean {
-    if (this.#state !== 'open' || this.#waitsIn !== undefined || this.#isPulling) return false;
+    if (this.#state !== 'open' || this.#standing !== undefined || this.#isPulling) return false;
     if (this.#items.length >= this.#options.concurrency) return false;
     return this.#hasItem || (!this.#isAtEnd() && this.wantsMore(this.#nextIndex));
   }
@@ -192,7 +238,7 @@ export abstract class Items<I, R> implements Waiting {
   #mayGoOnAtOnce(): boolean {
     const { admission } = this.engine;
     const { lanes } = admission;
-    if (lanes.length > 0 || this.#options.group !== undefined) return false;
+    if (lanes.length > 0 || this.#options.group !== undefined || admission.turnstile !== undefined) return false;
     return admission.mayStartNow(lanes.ungrouped) && this.#mayAsk();
   }
 
@@ -209,8 +255,9 @@ export abstract class Items<I, R> implements Waiting {
     try {
       const { group, level } = this.#options;
       const { lanes } = this.engine.admission;
-      this.#waitsIn = typeof group === 'function' && !this.#hasItem ? lanes.undecided : this.#groupOfNext();
-      lanes.push(this, level, this.#waitsIn);
+      const waitsIn = typeof group === 'function' && !this.#hasItem ? lanes.undecided : this.#groupOfNext();
+      this.#standing = new Standing(this as never, waitsIn);
+      lanes.push(this.#standing, level, waitsIn);
       return true;
     } catch (error) {
       this.fail(error);
@@ -270,11 +317,15 @@ export abstract class Items<I, R> implements Waiting {
     run.item = this.#item;
     run.place = this.#items.push(run) - 1;
     const { timeout } = this.#options;
-    run.watch = timeout === NEVER ? undefined : new Watch(engine, run, undefined, timeout);
+    const cost = this.#itemCost;
+    run.state = 'waiting';
+    run.watch = timeout === NEVER && cost === undefined ? undefined : new Watch(engine, run, undefined, timeout);
+    if (run.watch !== undefined) run.watch.cost = cost;
     this.#hasItem = false;
     this.#item = undefined;
     engine.counters.calls++;
     engine.time(run);
+    if (engine.approaches(slot, run, NEVER)) return;
     engine.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : time);
     engine.enterFunction(slot);
   }
@@ -318,20 +369,40 @@ export abstract class Items<I, R> implements Waiting {
     if (typeof result !== 'object' || result === null) throw wrongType('items.next()', 'an iterator result', result);
     this.#isExhausted = result.done === true;
     if (this.#isExhausted) return;
-    const { group } = this.#options;
-    // Asked once for each item: the function is the user's.
-    this.#itemGroup = typeof group === 'function' ? group(result.value) : undefined;
+    const { group, cost } = this.#options;
+    // Asked once for each item: the functions are the user's.
+    this.#itemGroup = typeof group === 'function' ? group(result.value) : group;
+    this.#itemCost = typeof cost === 'function' ? cost(result.value) : cost;
+    checkCost(this.engine.admission, this.#itemCost, this.#itemGroup);
     this.#item = result.value;
     this.#hasItem = true;
   }
 
+  #inContext(work: () => void): void {
+    this.engine.asyncContext.run(this.#captured, work, undefined);
+  }
+
   #cutItems(reason: unknown): void {
-    for (const { slot, state } of [...this.#items]) if (state === 'running') this.engine.cut(slot, 'aborted', reason);
+    for (const run of [...this.#items]) {
+      // Its slot may be another's by now.
+      if (run.owner !== this) continue;
+      if (run.state === 'running') this.engine.cut(run.slot, 'aborted', reason);
+      else if (run.watch?.approach !== undefined) this.engine.refuseWaiting(run, reason, 'aborted');
+    }
   }
 
   #leaveLanes(): void {
-    if (this.#waitsIn !== undefined) this.engine.admission.lanes.bury(this.#waitsIn);
-    this.#waitsIn = undefined;
+    const standing = this.#standing;
+    if (standing === undefined) return;
+    this.#standing = undefined;
+    standing.isDead = true;
+    this.engine.admission.buried(standing.group);
+  }
+
+  /** Its item may have been the one that all others waited behind. */
+  #letOthersGo(): void {
+    const { admission } = this.engine;
+    if (admission.turnstile !== undefined) admission.pump();
   }
 
   #settleIfDone(): void {

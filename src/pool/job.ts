@@ -1,4 +1,5 @@
 import type { Resolve } from '../core/deferred.js';
+import type { AcquireRequest } from '../core/gate.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Awaitable, Task } from '../core/types.js';
 import type { Waiting } from './admission.js';
@@ -51,10 +52,19 @@ export class Job implements Run, Waiting {
 
   /** Its turn has come. */
   enter(engine: PoolEngine, slot: Slot, time: number | undefined): boolean {
+    if (engine.approaches(slot, this)) return true;
     engine.counters.queued--;
     engine.occupy(slot, this, time);
     engine.asyncContext.run(this.captured, engine.enterFunction, slot);
     return true;
+  }
+
+  request(): AcquireRequest {
+    return { cost: this.watch?.cost, group: this.group.id };
+  }
+
+  refuse(engine: PoolEngine, reason: unknown): void {
+    engine.refuseWaiting(this, reason, 'refused');
   }
 
   call(): Awaitable<unknown> {

@@ -37,6 +37,8 @@ class Line<W> {
 /** Lives while it has waiting or running tasks, over all levels. */
 export class Group<W> {
   running = 0;
+  /** May not start now, whatever its limit says: its rate. */
+  isHeld = false;
   /** Tombstones included. */
   waiting = 0;
   dead = 0;
@@ -65,6 +67,9 @@ export class Lanes<W extends Waiter> {
   readonly #rings: readonly Ring<W>[] = [new Ring(), new Ring(), new Ring()];
   readonly #perGroup: number;
   #waiting = 0;
+  /** What was looked at, and where: the next. */
+  #pinned: W | undefined;
+  #pinnedRing: Ring<W> | undefined;
 
   /** @param perGroup most running tasks of one group; those without a group are one. */
   constructor(perGroup: number) {
@@ -92,7 +97,18 @@ export class Lanes<W extends Waiter> {
   }
 
   mayStart(group: Group<W>): boolean {
-    return group.running < this.#perGroup || group === this.undecided;
+    return (group.running < this.#perGroup && !group.isHeld) || group === this.undecided;
+  }
+
+  /** Nothing of this group starts until it is let go. */
+  hold(group: Group<W>): void {
+    group.isHeld = true;
+  }
+
+  letGo(group: Group<W>): void {
+    group.isHeld = false;
+    this.#unpark(group);
+    this.forgetIfIdle(group);
   }
 
   push(item: W, level: Level, group: Group<W>): void {
@@ -107,15 +123,28 @@ export class Lanes<W extends Waiter> {
     if (!line.inRing && this.mayStart(group)) this.#enterRing(line, level);
   }
 
+  /** What starts next, left in its place. It stays the next, whatever comes, until it is taken, dies or may not start any more. */
+  peek(): W | undefined {
+    const ring = this.#next();
+    this.#pinnedRing = ring;
+    this.#pinned = ring?.lines.peek()?.items.peek();
+    return this.#pinned;
+  }
+
   /** Takes out what starts next, if anything may. It counts as running in its group from now on. */
   take(): W | undefined {
     if (this.#waiting === 0) return undefined;
-    const ring = this.#choose();
+    const ring = this.#next();
     if (ring === undefined) return undefined;
+    for (const each of this.#rings) {
+      if (each === ring) each.passed = 0;
+      else if (this.#hasHead(each)) each.passed++;
+    }
     const { lines } = ring;
     const line = lines.peek() as Line<W>;
     const { group, items } = line;
     const item = items.shift() as W;
+    this.#pinned = undefined;
     this.#waiting--;
     group.waiting--;
     group.running++;
@@ -142,7 +171,7 @@ export class Lanes<W extends Waiter> {
 
   /** To be called for a group that was looked up and got no task in the end. */
   forgetIfIdle(group: Group<W>): void {
-    if (group.running > 0 || group.waiting > 0 || group.key === undefined) return;
+    if (group.running > 0 || group.waiting > 0 || group.isHeld || group.key === undefined) return;
     // Only if it is still this one: an emptied line may lie in a ring while its key has a new group already.
     if (this.#groups.get(group.key) === group) this.#groups.delete(group.key);
   }
@@ -172,21 +201,19 @@ export class Lanes<W extends Waiter> {
     return removed;
   }
 
+  #next(): Ring<W> | undefined {
+    const pinned = this.#pinnedRing;
+    if (this.#pinned === undefined || pinned === undefined) return this.#choose();
+    return this.#hasHead(pinned) && pinned.lines.peek()?.items.peek() === this.#pinned ? pinned : this.#choose();
+  }
+
   /** The ring to serve: its first line is eligible and begins with a living task. */
   #choose(): Ring<W> | undefined {
     let chosen: Ring<W> | undefined;
-    let starving: Ring<W> | undefined;
     for (const ring of this.#rings) {
-      if (!this.#hasHead(ring)) {
-        ring.passed = 0;
-        continue;
-      }
-      chosen ??= ring;
-      if (ring.passed >= PATIENCE && ring.passed > (starving?.passed ?? 0)) starving = ring;
-      ring.passed++;
+      if (!this.#hasHead(ring)) ring.passed = 0;
+      else if (chosen === undefined || (ring.passed >= PATIENCE && ring.passed > chosen.passed)) chosen = ring;
     }
-    chosen = starving ?? chosen;
-    if (chosen !== undefined) chosen.passed = 0;
     return chosen;
   }
 

@@ -1,8 +1,8 @@
 import { AbortSubscription } from '../core/abort.js';
 import { NEVER, now } from '../core/clock.js';
-import { ignore, type Resolve } from '../core/deferred.js';
-import { ClosedError } from '../core/errors.js';
-import { mapKey } from '../core/keys.js';
+import { ignore } from '../core/deferred.js';
+import { ClosedError, type RefusedError } from '../core/errors.js';
+import type { AcquireRequest, LocalGate } from '../core/gate.js';
 import * as check from '../core/options.js';
 import type { Permit } from '../core/permit.js';
 import type {
@@ -10,22 +10,20 @@ import type {
   CloseOptions,
   CloseReport,
   Executor,
-  Key,
   Milliseconds,
   SignalOptions,
   Task,
 } from '../core/types.js';
-import type { Waiting } from './admission.js';
-import { checkMap, levelOf } from './check-options.js';
+import type { ConcurrencyLimit } from '../limits/concurrency-limit.js';
+import { checkMap, limitOf, turnstileOf } from './check-options.js';
 import { Closing } from './closing.js';
 import { PoolEngine } from './engine.js';
 import { ClearedError } from './errors.js';
-import { Hold } from './hold.js';
 import type { PoolHooks } from './hooks.js';
-import { Job } from './job.js';
-import type { Group, Level } from './lanes.js';
+import { Intake } from './intake.js';
 import { MapItems } from './map.js';
 import type { PoolMetrics } from './metrics.js';
+import { Quiet } from './quiet.js';
 import { openSource } from './source.js';
 import { StreamItems } from './stream.js';
 import type {
@@ -36,8 +34,6 @@ import type {
   PromisePoolOptions,
   StreamOptions,
 } from './types.js';
-import { Waiters } from './waiters.js';
-import { Watch } from './watch.js';
 
 const HOLDS_NOTHING = { work: ignore, group: undefined, signal: undefined };
 
@@ -56,33 +52,37 @@ const HOLDS_NOTHING = { work: ignore, group: undefined, signal: undefined };
  * const pool = new PromisePool({ concurrency: 5, maxQueue: 1_000, name: 'openai' });
  * const answer = await pool.execute(({ signal }) => fetch(url, { signal }), { timeout: 30_000 });
  */
-export class PromisePool implements Executor, AsyncDisposable {
+export class PromisePool implements LocalGate, Executor, AsyncDisposable {
   readonly name: string;
   readonly #engine: PoolEngine;
-  readonly #queueTimeout: Milliseconds;
+  readonly #intake: Intake;
   readonly #timeout: Milliseconds;
-  readonly #waiters: Waiters;
+  readonly #quiet: Quiet;
   readonly #subscription: AbortSubscription | undefined;
   /** See `PoolEngine.kept`. */
   readonly #kept: unknown[] = [];
   #closing: Closing | undefined;
-  #wasIdle = true;
 
   constructor(options: PromisePoolOptions) {
     check.object('options', options, 'an object with `concurrency`');
     const perGroup = check.options('perGroup', options.perGroup).concurrency;
     this.name = check.text('name', options.name, 'pool');
-    this.#queueTimeout = check.duration('queueTimeout', options.queueTimeout, NEVER);
+    const queueTimeout = check.duration('queueTimeout', options.queueTimeout, NEVER);
     this.#timeout = check.duration('timeout', options.timeout, NEVER);
     this.#engine = new PoolEngine({
       name: this.name,
-      limit: check.limit('concurrency', options.concurrency),
+      ...limitOf(options.concurrency),
       perGroup: perGroup === undefined ? NEVER : check.limit('perGroup.concurrency', perGroup),
       maxQueue: check.count('maxQueue', options.maxQueue, NEVER),
       abortGrace: check.duration('abortGrace', options.abortGrace, NEVER),
       hooks: options.hooks,
+      classify: check.optionalCallable('classify', options.classify),
+      maxPause: check.duration('maxPause', options.maxPause, 60_000),
     });
-    this.#waiters = new Waiters((size) => (size === 0 ? this.#engine.isIdle : this.queued < size));
+    const { admission, deadlines } = this.#engine;
+    admission.turnstile = turnstileOf(options, deadlines, () => admission.pump());
+    this.#intake = new Intake(this.#engine, this.#timeout, queueTimeout);
+    this.#quiet = new Quiet(this.#engine);
     this.#engine.onQuiet = () => this.#onQuiet();
     const signal = check.abortSignal('signal', options.signal);
     if (signal?.aborted === true) this.#closeBySignal(signal.reason);
@@ -90,13 +90,18 @@ export class PromisePool implements Executor, AsyncDisposable {
       this.#subscription = new AbortSubscription(signal, { onAbort: (reason) => this.#closeBySignal(reason) });
   }
 
-  /** The limit now. Setting it resizes at once: growth starts waiting work in the same turn, shrinking waits for running work to end. */
+  /**
+   * The limit now. Setting it resizes at once: growth starts waiting work in the same turn, shrinking waits for running work to end. A number
+   * replaces an adaptive limit.
+   */
   get concurrency(): number {
     return this.#engine.admission.limit;
   }
 
-  set concurrency(limit: number) {
-    this.#engine.admission.resize(check.limit('concurrency', limit));
+  set concurrency(limit: number | ConcurrencyLimit) {
+    const { limit: number, adaptive } = limitOf(limit);
+    this.#engine.feedback.adaptive = adaptive;
+    this.#engine.admission.resize(number);
   }
 
   /** Tasks in a slot, those that are overdue included. */
@@ -124,7 +129,7 @@ export class PromisePool implements Executor, AsyncDisposable {
    */
   execute<T>(task: Task<T>, options?: ExecuteOptions): Promise<T> {
     try {
-      return this.#submit(check.callable('task', task), options) as Promise<T>;
+      return this.#intake.submit(check.callable('task', task), options) as Promise<T>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -155,7 +160,7 @@ export class PromisePool implements Executor, AsyncDisposable {
       const checked = checkMap(this.#engine, this.#timeout, items, work, options);
       if (this.#engine.isClosing) throw new ClosedError({ source: this.name });
       if (checked.signal?.aborted === true) throw checked.signal.reason;
-      this.#wasIdle = false;
+      this.#engine.wasIdle = false;
       this.#kept[0] ??= new MapItems({ ...checked, ...openSource([]), ...HOLDS_NOTHING });
       const map = new MapItems<I, R>({ ...checked, ...openSource(items) });
       map.begin();
@@ -180,7 +185,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     const checked = { ...checkMap(this.#engine, this.#timeout, items, work, options), ...openSource(items) };
     const order = check.oneOf('order', options?.order, ['input', 'completion'], 'input');
     const buffer = options?.buffer === undefined ? undefined : check.count('buffer', options.buffer, 0);
-    this.#wasIdle = false;
+    this.#engine.wasIdle = false;
     this.#kept[1] ??= new StreamItems({ ...checked, order, buffer, ...openSource([]), ...HOLDS_NOTHING });
     return new StreamItems<I, R>({ ...checked, order, buffer });
   }
@@ -197,10 +202,25 @@ export class PromisePool implements Executor, AsyncDisposable {
       if ((given as ExecuteOptions).timeout !== undefined) {
         throw new TypeError('A held slot has no run `timeout`: release it when its work has ended');
       }
-      return this.#submit(undefined, given) as Promise<Permit>;
+      return this.#intake.submit(undefined, given) as Promise<Permit>;
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * A held slot, if there is one now that nobody waits for: for those who admit work themselves. Else the refusal, or ms until it is worth
+   * asking again (Infinity: when `onChange` calls). A pool with gates beyond this process refuses: they cannot answer at once.
+   *
+   * @throws {TypeError | RangeError} a bad `cost` or `group`.
+   */
+  tryAcquire(request?: AcquireRequest): Permit | RefusedError | Milliseconds {
+    return this.#intake.tryAcquire(request);
+  }
+
+  /** `wake` is called when a slot has come free, or the pool closes. Returns the function that ends it. */
+  onChange(wake: () => void): () => void {
+    return this.#quiet.onChange(wake);
   }
 
   /** Starts nothing new until `resume`. Running tasks go on, new ones are accepted and wait. */
@@ -223,7 +243,7 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   /** Fulfils when nothing runs and nothing waits. With tasks waiting in a paused pool, that is after `resume`. */
   onIdle(options?: SignalOptions): Promise<void> {
-    return this.#wait(0, options);
+    return this.#quiet.wait(0, options);
   }
 
   /** Fulfils when fewer than `size` tasks wait: for producers that must not run ahead. */
@@ -233,7 +253,7 @@ export class PromisePool implements Executor, AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#wait(size, options);
+    return this.#quiet.wait(size, options);
   }
 
   /**
@@ -276,70 +296,6 @@ export class PromisePool implements Executor, AsyncDisposable {
     return this.#engine.counters.snapshot(this.name, this.concurrency, this.isPaused);
   }
 
-  /** @param task undefined: the slot itself is wanted. */
-  #submit(task: Task<unknown> | undefined, options: ExecuteOptions | undefined): Promise<unknown> {
-    if (options === undefined && this.#timeout === NEVER && this.#queueTimeout === NEVER) {
-      return this.#place(this.#makeJob(task, this.#engine.admission.lanes.ungrouped), 1, NEVER);
-    }
-    return this.#submitWith(task, check.options('options', options));
-  }
-
-  #submitWith(task: Task<unknown> | undefined, given: ExecuteOptions): Promise<unknown> {
-    const engine = this.#engine;
-    const signal = check.abortSignal('signal', given.signal);
-    const timeout = check.duration('timeout', given.timeout, task === undefined ? NEVER : this.#timeout);
-    const queueTimeout = check.duration('queueTimeout', given.queueTimeout, this.#queueTimeout);
-    const level = levelOf(given.priority);
-    const job = this.#makeJob(task, this.#group(given.group));
-    if (signal?.aborted === true) {
-      engine.counters.calls++;
-      engine.refuse(job, signal.reason, 'aborted');
-      return job.promise;
-    }
-    if (signal !== undefined || timeout !== NEVER || queueTimeout !== NEVER) {
-      job.watch = new Watch(engine, job, signal, timeout);
-    }
-    return this.#place(job, level, queueTimeout);
-  }
-
-  #makeJob(task: Task<unknown> | undefined, group: Group<Waiting>): Job {
-    let resolve!: Resolve<unknown>;
-    const promise = new Promise<unknown>((resolves) => {
-      resolve = resolves;
-    });
-    return task === undefined ? new Hold(undefined, group, promise, resolve) : new Job(task, group, promise, resolve);
-  }
-
-  #place(job: Job, level: Level, queueTimeout: Milliseconds): Promise<unknown> {
-    const engine = this.#engine;
-    engine.counters.calls++;
-    this.#wasIdle = false;
-    if (engine.isClosing) {
-      engine.refuse(job, new ClosedError({ source: this.name }), 'refused');
-    } else {
-      engine.time(job);
-      if (engine.admission.mayStartNow(job.group)) engine.startNow(job);
-      else engine.enqueue(job, level, queueTimeout);
-    }
-    return job.promise;
-  }
-
-  #group(id: Key | undefined): Group<Waiting> {
-    const { lanes } = this.#engine.admission;
-    return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
-  }
-
-  /** @param size how few have to wait; 0: nothing waits or runs. */
-  #wait(size: number, options: SignalOptions | undefined): Promise<void> {
-    try {
-      const signal = check.abortSignal('signal', check.options('options', options).signal);
-      this.#engine.isWatched = true;
-      return this.#waiters.wait(size, signal);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
   /** A first `close` with bad options has not happened. */
   #reopen(): void {
     this.#closing = undefined;
@@ -352,11 +308,11 @@ export class PromisePool implements Executor, AsyncDisposable {
 
   /** Something has left the queue or a slot. */
   #onQuiet(): void {
-    this.#waiters.look();
+    this.#quiet.look();
     this.#closing?.look();
-    this.#engine.isWatched = this.#closing !== undefined || !this.#waiters.isEmpty;
-    if (this.#wasIdle || !this.#engine.isIdle) return;
-    this.#wasIdle = true;
+    this.#engine.isWatched = this.#closing !== undefined || this.#quiet.isAwaited;
+    if (this.#engine.wasIdle || !this.#engine.isIdle) return;
+    this.#engine.wasIdle = true;
     const { hooks } = this.#engine;
     const { onIdle } = hooks.listeners;
     if (onIdle !== undefined) hooks.tell(onIdle, { name: this.name });

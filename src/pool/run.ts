@@ -1,6 +1,9 @@
+import type { AcquireRequest } from '../core/gate.js';
 import type { Awaitable } from '../core/types.js';
 import type { Waiting } from './admission.js';
+import type { PoolEngine } from './engine.js';
 import type { Group } from './lanes.js';
+import type { Slot } from './slot.js';
 import type { Watch } from './watch.js';
 
 /**
@@ -19,6 +22,10 @@ export interface Run {
   readonly group: Group<Waiting>;
   /** Its moments, its timeouts and its caller's signal, if it has any of them. */
   watch: Watch | undefined;
+  /** For gates. */
+  request(): AcquireRequest;
+  /** It has its slot and is in the right async context. */
+  enterNow(engine: PoolEngine, slot: Slot): void;
   /** Makes its context and enters the function. May throw. */
   call(): Awaitable<unknown>;
   /** Aborts the signal of that context, if it was entered. */

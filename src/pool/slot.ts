@@ -1,5 +1,6 @@
 import type { ItemRun } from './item-run.js';
 import type { Run } from './run.js';
+import type { Ticket } from './ticket.js';
 
 interface SlotOwner {
   /** What runs in the slot has settled. */
@@ -14,6 +15,8 @@ export class Slot {
   run: Run | undefined;
   /** Serves all items that it ever holds. */
   item: ItemRun | undefined;
+  /** What its run owes to gates and to an adaptive limit. */
+  ticket: Ticket | undefined;
   /** Given up: what it holds runs on outside the limit, and its end frees nothing. */
   isAbandoned = false;
   readonly fulfilled: (value: unknown) => void;

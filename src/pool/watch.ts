@@ -3,6 +3,7 @@ import { NEVER, now } from '../core/clock.js';
 import type { Deadline } from '../core/deadlines.js';
 import { TimeoutError } from '../core/errors.js';
 import type { Milliseconds } from '../core/types.js';
+import type { Approach } from './approach.js';
 import type { PoolEngine } from './engine.js';
 import type { Run } from './run.js';
 import type { Slot } from './slot.js';
@@ -17,6 +18,10 @@ export class Watch {
   /** Monotonic ms. Never an integer at first: V8 would make another class of it later, and keep none of that (see the engine). */
   queuedAt: Milliseconds = Number.NaN;
   startedAt: Milliseconds = Number.NaN;
+  /** For rate limits that count it. */
+  cost: number | undefined;
+  /** It has a slot and asks gates beyond this process. */
+  approach: Approach | undefined;
   readonly #engine: PoolEngine;
   readonly #run: Run;
   readonly #timeout: Milliseconds;

@@ -12,12 +12,14 @@ describe('MetricsRegistry', () => {
     const odd = registry.add(pool('__proto__'));
     registry.add(new RequestCoalescer({ name: 'x' }));
     registry.add(new BackgroundTasks({ name: 'x' }));
+    const limiter = registry.add(new RateLimiter({ name: 'x', limit: 1, interval: 1 }));
     const snapshot = registry.snapshot();
-    expect(Object.keys(snapshot)).toEqual(['pools', 'coalescers', 'background']);
+    expect(snapshot.rateLimiters.x).toEqual(limiter.getMetrics());
+    expect(Object.keys(snapshot)).toEqual(['pools', 'coalescers', 'rateLimiters', 'background']);
     expect(Object.keys(snapshot.pools)).toEqual(['__proto__']);
     expect(snapshot.coalescers.x).toMatchObject({ kind: 'coalescer', name: 'x' });
     expect(JSON.parse(JSON.stringify(snapshot)).background.x).toEqual(snapshot.background.x);
-    expect([...registry]).toHaveLength(3);
+    expect([...registry]).toHaveLength(4);
     expect(registry.remove(odd)).toBe(true);
     expect(registry.remove(odd)).toBe(false);
     expect(registry.snapshot().pools).toEqual({});

@@ -12,6 +12,7 @@ import {
   retryWithBackoff,
   type SignalOptions,
 } from 'paceline';
+import { type GateLaw, gateLaws } from 'paceline/testing';
 
 const pool = new PromisePool({ concurrency: 2 });
 const users = new RequestCoalescer<{ id: string }, string>({ ttl: 1_000 });
@@ -53,3 +54,6 @@ async function lengthOf(text: string, _options: SignalOptions): Promise<number> 
 export function refusalOf(error: unknown): number {
   return isPacelineError(error, 'QUEUE_FULL') ? error.maxQueue : 0;
 }
+
+// The pool of one door is a gate at the other.
+export const laws: readonly GateLaw[] = gateLaws(() => ({ gate: new PromisePool({ concurrency: 2 }), capacity: 2 }));

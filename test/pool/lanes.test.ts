@@ -97,6 +97,76 @@ describe('lanes', () => {
     expect(lanes.groups).toBe(0);
   });
 
+  test('forget a group with the end of its last task, and not before', () => {
+    const lanes = new Lanes<Item>(1);
+    for (let i = 0; i < 3; i++) lanes.push({ id: i, isDead: false }, 1, group(lanes, 'a'));
+    const one = group(lanes, 'a');
+    for (let i = 0; i < 3; i++) {
+      expect(lanes.groups).toBe(1);
+      expect(lanes.take()?.id).toBe(i);
+      lanes.leave(one);
+    }
+    expect(lanes.groups).toBe(0);
+  });
+
+  test('keep what does not match when the others are removed, in its place', () => {
+    const lanes = new Lanes<Item>(Number.POSITIVE_INFINITY);
+    for (let i = 0; i < 10; i++) lanes.push({ id: i, isDead: false }, 1, lanes.ungrouped);
+    expect(lanes.remove(({ id }) => id % 2 === 0).map(({ id }) => id)).toEqual([0, 2, 4, 6, 8]);
+    expect(lanes.length).toBe(5);
+    expect(Array.from({ length: 6 }, () => lanes.take()?.id)).toEqual([1, 3, 5, 7, 9, undefined]);
+  });
+
+  test('of two levels that were passed over too often, serve the one that was passed more often', () => {
+    const lanes = new Lanes<Item>(Number.POSITIVE_INFINITY);
+    lanes.push({ id: -2, isDead: false }, 2, lanes.ungrouped);
+    for (let i = 0; i < 40; i++) lanes.push({ id: i, isDead: false }, 0, lanes.ungrouped);
+    lanes.take();
+    lanes.push({ id: -1, isDead: false }, 1, lanes.ungrouped);
+    const order = Array.from({ length: 20 }, () => lanes.take()?.id ?? 0);
+    expect(order.flatMap((id, at) => (id < 0 ? [[at, id]] : []))).toEqual([
+      [15, -2],
+      [16, -1],
+    ]);
+  });
+
+  test('what was looked at stays the next, whatever comes, until it is taken or dies', () => {
+    const lanes = new Lanes<Item>(1);
+    const [low, high, other] = [0, 1, 2].map((id) => ({ id, isDead: false })) as [Item, Item, Item];
+    lanes.push(low, 2, group(lanes, 'a'));
+    expect(lanes.peek()).toBe(low);
+    lanes.push(high, 0, group(lanes, 'b'));
+    expect(lanes.peek()).toBe(low);
+    expect(lanes.take()).toBe(low);
+    expect(lanes.peek()).toBe(high);
+    lanes.push(other, 1, group(lanes, 'c'));
+    high.isDead = true;
+    lanes.bury(group(lanes, 'b'));
+    expect(lanes.peek()).toBe(other);
+    expect(lanes.length).toBe(1);
+    expect(lanes.take()).toBe(other);
+    expect(lanes.peek()).toBeUndefined();
+  });
+
+  test('a group that is held lets the others by, keeps its record, and comes back', () => {
+    const lanes = new Lanes<Item>(Number.POSITIVE_INFINITY);
+    const held = group(lanes, 'a');
+    lanes.push({ id: 1, isDead: false }, 0, held);
+    expect(lanes.peek()?.id).toBe(1);
+    lanes.hold(held);
+    lanes.push({ id: 2, isDead: false }, 1, group(lanes, 'b'));
+    expect(lanes.peek()?.id).toBe(2);
+    expect(lanes.take()?.id).toBe(2);
+    expect(lanes.take()).toBeUndefined();
+    lanes.letGo(held);
+    expect(lanes.take()?.id).toBe(1);
+    lanes.hold(held);
+    lanes.leave(held);
+    expect(lanes.groups).toBe(2);
+    lanes.letGo(held);
+    expect(lanes.groups).toBe(1);
+  });
+
   test('serve a level that was passed over 16 times, though higher ones have work', () => {
     const lanes = new Lanes<Item & { level: number }>(Number.POSITIVE_INFINITY);
     for (let i = 0; i < 60; i++) lanes.push({ id: i, isDead: false, level: 0 }, 0, lanes.ungrouped);

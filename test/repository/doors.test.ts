@@ -28,10 +28,10 @@ describe('each door of the package', () => {
   });
 });
 
-describe('each value that index.ts exports', () => {
+describe.each(Object.entries(entry))('each value that %s exports', (_, source) => {
   const guides = readdirSync(`${root}docs/guide`).filter((name) => name.endsWith('.md'));
   const guide = guides.map((name) => read(`docs/guide/${name}`)).join('\n');
-  const values = exportedValues('src/index.ts');
+  const values = exportedValues(source);
 
   test('is found at all', () => expect(values.length).toBeGreaterThan(0));
 

@@ -10,6 +10,7 @@ import {
   RequestCoalescer,
   retryWithBackoff,
 } from 'paceline';
+import { gateLaws } from 'paceline/testing';
 
 // Edge runtimes forbid timers, clocks and chance at module scope: constructing must need none.
 const pool = new PromisePool({ concurrency: 2, queueTimeout: 5_000, timeout: 5_000 });
@@ -115,5 +116,9 @@ export const checks = {
     const outcome = await fireAndForget(() => sleep(5)).done;
     await background.drain();
     equal([outcome.status, errors], ['fulfilled', ['lost']]);
+  },
+
+  async 'a pool keeps the laws of gates'() {
+    for (const law of gateLaws(() => ({ gate: new PromisePool({ concurrency: 2 }), capacity: 2 }))) await law.run();
   },
 };

@@ -16,8 +16,11 @@ test('importing the package touches no timer, no clock, no chance and no listene
   ];
   const globals = Object.getOwnPropertyNames(globalThis);
 
-  await import('paceline');
-  createRequire(import.meta.url)('paceline');
+  const require = createRequire(import.meta.url);
+  for (const door of ['paceline', 'paceline/testing']) {
+    await import(door);
+    require(door);
+  }
 
   const calls = watched.map(({ mock }) => mock.callCount());
   mock.restoreAll();

@@ -6,15 +6,17 @@ const dist = new URL('./node_modules/paceline/dist/', import.meta.url);
 const module = (path, file) => ({ type: 'ESModule', path, contents: readFileSync(file, 'utf8') });
 const here = (name) => module(name, new URL(name, import.meta.url));
 
+const chunks = readdirSync(dist).filter((name) => /^chunk-.*\.js$/.test(name));
+
 const miniflare = new Miniflare({
   compatibilityDate: '2026-04-01',
   modules: [
     here('worker.mjs'),
     here('checks.mjs'),
     module('paceline', new URL('index.js', dist)),
-    ...readdirSync(dist)
-      .filter((name) => /^chunk-.*\.js$/.test(name))
-      .map((name) => module(name, new URL(name, dist))),
+    module('paceline/testing', new URL('testing.js', dist)),
+    // Beside each door: what is imported as `./chunk` is looked for in the folder of the importer's name.
+    ...chunks.flatMap((name) => ['', 'paceline/'].map((folder) => module(folder + name, new URL(name, dist)))),
   ],
 });
 

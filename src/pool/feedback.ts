@@ -1,0 +1,81 @@
+import { NEVER, now } from '../core/clock.js';
+import { VERDICTS } from '../core/permit.js';
+import type { Milliseconds, Settled, Verdict } from '../core/types.js';
+import { classifyResult } from '../core/verdicts.js';
+import type { ConcurrencyLimit } from '../limits/concurrency-limit.js';
+import { retryAfter } from '../limits/retry-after.js';
+import { reportError } from '../metrics/hooks.js';
+import type { Admission } from './admission.js';
+import type { Run } from './run.js';
+import type { Slot } from './slot.js';
+import type { Ticket } from './ticket.js';
+
+/** What results tell: verdicts to the gates, samples to an adaptive limit, pauses to the rate limits. */
+export class Feedback {
+  /** Undefined: the limit is a number. */
+  adaptive: ConcurrencyLimit | undefined;
+  readonly #admission: Admission;
+  readonly #classify: (result: Settled<unknown>) => Verdict;
+  readonly #maxPause: Milliseconds;
+
+  constructor(
+    admission: Admission,
+    adaptive: ConcurrencyLimit | undefined,
+    classify: ((result: Settled<unknown>) => Verdict) | undefined,
+    maxPause: Milliseconds,
+  ) {
+    this.#admission = admission;
+    this.adaptive = adaptive;
+    this.#classify = classify ?? classifyResult;
+    this.#maxPause = maxPause;
+  }
+
+  /** Do its gates or its limit learn from results? */
+  get isOn(): boolean {
+    return this.adaptive !== undefined || this.#admission.turnstile !== undefined;
+  }
+
+  /** The function has ended, or its caller was told of a timeout. */
+  settled(slot: Slot, result: Settled<unknown>): void {
+    const ticket = slot.ticket as Ticket;
+    if (ticket.isReported) return;
+    const verdict = this.#verdictOf(result);
+    const source = result.status === 'rejected' ? result.reason : verdict === 'overload' ? result.value : undefined;
+    this.report(slot, verdict, source === undefined ? undefined : retryAfter(source));
+  }
+
+  /** @param wait what the upstream asked for. */
+  report(slot: Slot, verdict: Verdict, wait: Milliseconds | undefined): void {
+    const ticket = slot.ticket as Ticket;
+    if (ticket.isReported) return;
+    ticket.report(verdict, wait);
+    const pause = Math.min(wait ?? 0, this.#maxPause);
+    // What a holder of a permit reports may be any number.
+    if (pause > 0 && pause < NEVER) this.#admission.turnstile?.pauseFor(pause);
+    if (verdict !== 'ignore' && this.adaptive !== undefined)
+      this.#sample(this.adaptive, slot.run as Run, ticket, verdict);
+  }
+
+  #sample(adaptive: ConcurrencyLimit, { watch }: Run, { inFlight }: Ticket, verdict: Exclude<Verdict, 'ignore'>): void {
+    const atMs = now();
+    // One that was running when the limit became adaptive is not timed, perhaps.
+    if (watch === undefined || !watch.isTimed) return;
+    try {
+      const limit = adaptive.onSample({ runMs: atMs - watch.startedAt, inFlight, verdict, atMs });
+      if (Number.isInteger(limit) && limit >= 1) this.#admission.resize(limit);
+    } catch (error) {
+      reportError('`onSample` of an adaptive limit failed', error);
+    }
+  }
+
+  /** The user's function, or the default if that throws or answers with something else. */
+  #verdictOf(result: Settled<unknown>): Verdict {
+    try {
+      const verdict = this.#classify(result);
+      if (VERDICTS.includes(verdict)) return verdict;
+    } catch (error) {
+      reportError('`classify` of a pool failed', error);
+    }
+    return classifyResult(result);
+  }
+}

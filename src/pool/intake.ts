@@ -1,0 +1,143 @@
+import { NEVER } from '../core/clock.js';
+import { ignore, markHandled, type Resolve } from '../core/deferred.js';
+import { ClosedError, type RefusedError } from '../core/errors.js';
+import { type AcquireRequest, GateRefusedError } from '../core/gate.js';
+import { mapKey } from '../core/keys.js';
+import * as check from '../core/options.js';
+import type { Permit } from '../core/permit.js';
+import type { Key, Milliseconds, Task } from '../core/types.js';
+import type { Waiting } from './admission.js';
+import { checkCost, levelOf } from './check-options.js';
+import type { PoolEngine } from './engine.js';
+import { Hold } from './hold.js';
+import { Job } from './job.js';
+import type { Group, Level } from './lanes.js';
+import type { ExecuteOptions } from './types.js';
+import { Watch } from './watch.js';
+
+/** What comes in: checked, then started, left to wait, or refused. */
+export class Intake {
+  readonly #engine: PoolEngine;
+  readonly #timeout: Milliseconds;
+  readonly #queueTimeout: Milliseconds;
+  /** Nothing but a slot is needed to start. */
+  readonly #isPlain: boolean;
+
+  constructor(engine: PoolEngine, timeout: Milliseconds, queueTimeout: Milliseconds) {
+    this.#engine = engine;
+    this.#timeout = timeout;
+    this.#queueTimeout = queueTimeout;
+    this.#isPlain = timeout === NEVER && queueTimeout === NEVER && engine.admission.turnstile === undefined;
+  }
+
+  /** @param task undefined: the slot itself is wanted. @throws {TypeError | RangeError} */
+  submit(task: Task<unknown> | undefined, options: ExecuteOptions | undefined): Promise<unknown> {
+    if (options === undefined && this.#isPlain) {
+      return this.#place(makeJob(task, this.#engine.admission.lanes.ungrouped), 1, NEVER);
+    }
+    return this.#submitWith(task, check.options('options', options));
+  }
+
+  /** @throws {TypeError | RangeError} */
+  tryAcquire(request: AcquireRequest | undefined): Permit | RefusedError | Milliseconds {
+    const { cost, group: id } = check.options('request', request);
+    const engine = this.#engine;
+    const { admission, name } = engine;
+    checkCost(admission, cost, id);
+    if (engine.isClosing) return new ClosedError({ source: name });
+    if (admission.turnstile?.remotes.length) {
+      return new GateRefusedError('Gates beyond this process cannot answer at once: use `acquire`', { source: name });
+    }
+    const group = this.#group(id);
+    const answer = admission.mayStartNow(group) ? admission.tryAsk({ cost, group: id }) : NEVER;
+    if (typeof answer === 'number' || 'refused' in answer) {
+      admission.lanes.forgetIfIdle(group);
+      return typeof answer === 'number' ? answer : (answer.refused as RefusedError);
+    }
+    let permit: unknown;
+    const hold = new Hold(undefined, group, Promise.resolve(), (value) => {
+      permit = value;
+    });
+    engine.counters.calls++;
+    engine.wasIdle = false;
+    engine.time(hold);
+    engine.ticket = answer;
+    engine.startNow(hold, NEVER);
+    if (!(permit instanceof Promise)) return permit as Permit;
+    // A hook has closed the pool meanwhile.
+    markHandled(permit);
+    return new ClosedError({ source: name });
+  }
+
+  #submitWith(task: Task<unknown> | undefined, given: ExecuteOptions): Promise<unknown> {
+    const engine = this.#engine;
+    const signal = check.abortSignal('signal', given.signal);
+    const timeout = check.duration('timeout', given.timeout, task === undefined ? NEVER : this.#timeout);
+    const queueTimeout = check.duration('queueTimeout', given.queueTimeout, this.#queueTimeout);
+    const level = levelOf(given.priority);
+    checkCost(engine.admission, given.cost, given.group);
+    const job = makeJob(task, this.#group(given.group));
+    if (signal?.aborted === true) {
+      engine.counters.calls++;
+      engine.refuse(job, signal.reason, 'aborted');
+      return job.promise;
+    }
+    if (signal !== undefined || timeout !== NEVER || queueTimeout !== NEVER || given.cost !== undefined) {
+      job.watch = new Watch(engine, job, signal, timeout);
+      job.watch.cost = given.cost;
+    }
+    return this.#place(job, level, queueTimeout);
+  }
+
+  #place(job: Job, level: Level, queueTimeout: Milliseconds): Promise<unknown> {
+    const engine = this.#engine;
+    engine.wasIdle = false;
+    if (engine.isClosing) {
+      engine.counters.calls++;
+      engine.refuse(job, new ClosedError({ source: engine.name }), 'refused');
+    } else if (engine.admission.turnstile !== undefined) {
+      engine.time(job);
+      this.#placeAtGates(job, level, queueTimeout);
+    } else {
+      engine.counters.calls++;
+      engine.time(job);
+      if (engine.admission.mayStartNow(job.group)) engine.startNow(job, queueTimeout);
+      else engine.enqueue(job, level, queueTimeout);
+    }
+    return job.promise;
+  }
+
+  #placeAtGates(job: Job, level: Level, queueTimeout: Milliseconds): void {
+    const engine = this.#engine;
+    const { admission } = engine;
+    const mayStart = admission.mayStartNow(job.group);
+    const answer = mayStart ? admission.ask(job.request(), job.group) : admission.turnstile?.refusal(job.request());
+    // Not before: a gate that looks at this pool finds its counters in order.
+    engine.counters.calls++;
+    if (answer === undefined) {
+      engine.enqueue(job, level, queueTimeout);
+    } else if ('refused' in answer) {
+      engine.refuse(job, answer.refused, 'refused');
+    } else if (admission.mayStartNow(job.group)) {
+      engine.ticket = answer;
+      engine.startNow(job, queueTimeout);
+    } else {
+      // A gate of somebody's own making has come back to this pool, and what it brought has the slot.
+      answer.release('ignore');
+      engine.enqueue(job, level, queueTimeout);
+    }
+  }
+
+  #group(id: Key | undefined): Group<Waiting> {
+    const { lanes } = this.#engine.admission;
+    return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
+  }
+}
+
+function makeJob(task: Task<unknown> | undefined, group: Group<Waiting>): Job {
+  let resolve: Resolve<unknown> = ignore;
+  const promise = new Promise<unknown>((resolves) => {
+    resolve = resolves;
+  });
+  return task === undefined ? new Hold(undefined, group, promise, resolve) : new Job(task, group, promise, resolve);
+}

@@ -1,0 +1,177 @@
+import { NEVER } from '../core/clock.js';
+import type { Deadline, Deadlines } from '../core/deadlines.js';
+import type { AcquireRequest, Gate, LocalGate } from '../core/gate.js';
+import { type MapKey, mapKey } from '../core/keys.js';
+import { wrongType } from '../core/options.js';
+import type { Permit } from '../core/permit.js';
+import type { Milliseconds } from '../core/types.js';
+import type { RateLimit } from '../limits/rate-limiter.js';
+import { RateLimiter } from '../limits/rate-limiter.js';
+import { reportError } from '../metrics/hooks.js';
+import { Ticket } from './ticket.js';
+
+/** Fewer group records than this are left lying. */
+const SWEEP_FROM = 64;
+
+/** Why something does not start now. */
+export type Answer =
+  | Ticket
+  /** It never will: the reason. */
+  | { readonly refused: unknown }
+  /** Not before so many ms, or before somebody wakes us. */
+  | { readonly wait: Milliseconds; readonly by: LocalGate }
+  /** The same, but only for its group. */
+  | { readonly groupWait: Milliseconds; readonly by: LocalGate };
+
+/**
+ * The gates of a pool. Rate limits and the gates of this process are asked together, for the chosen head of the queue only: all of them give
+ * a permit, or none. Nothing is held while one makes us wait.
+ */
+export class Turnstile {
+  readonly remotes: readonly Gate[];
+  readonly #limiters: readonly RateLimiter[];
+  readonly #locals: readonly LocalGate[];
+  readonly #perGroup: RateLimit | undefined;
+  readonly #groups = new Map<MapKey | undefined, RateLimiter>();
+  #sweepAt = SWEEP_FROM;
+  readonly #deadlines: Deadlines;
+  readonly #wake: () => void;
+  /** What we wait for. */
+  #deadline: Deadline | undefined;
+  #unsubscribe: (() => void) | undefined;
+
+  /** @param wake called when it is worth asking again. */
+  constructor(
+    limiters: readonly RateLimiter[],
+    gates: readonly Gate[],
+    perGroup: RateLimit | undefined,
+    deadlines: Deadlines,
+    wake: () => void,
+  ) {
+    this.#limiters = limiters;
+    this.#locals = gates.filter(isLocal);
+    this.remotes = gates.filter((gate) => !isLocal(gate));
+    this.#perGroup = perGroup;
+    this.#deadlines = deadlines;
+    this.#wake = wake;
+    if (perGroup !== undefined) this.#limiterOf(undefined);
+    this.#groups.clear();
+  }
+
+  get learns(): boolean {
+    return this.#limiters.length > 0;
+  }
+
+  get isWaiting(): boolean {
+    return this.#deadline !== undefined || this.#unsubscribe !== undefined;
+  }
+
+  /** @throws {TypeError | RangeError} a rate limit could never admit this cost, or needs one. */
+  check(request: AcquireRequest): void {
+    for (const limiter of this.#limiters) limiter.checkCost(request);
+    if (this.#perGroup?.counts === 'cost') this.#limiterOf(request.group).checkCost(request);
+  }
+
+  /** For a task that has to wait for a slot anyway: is a gate shut for now? Takes nothing. */
+  refusal(request: AcquireRequest): { readonly refused: unknown } | undefined {
+    for (const gate of this.#locals) {
+      const answer = ask(gate, request);
+      if (typeof answer === 'number') continue;
+      if ('refused' in answer) return answer;
+      giveBack(answer);
+    }
+    return undefined;
+  }
+
+  ask(request: AcquireRequest): Answer {
+    this.calm();
+    const ticket = new Ticket();
+    const group = this.#perGroup && this.#limiterOf(request.group);
+    for (const gate of group === undefined ? this.#inTurn() : [group, ...this.#inTurn()]) {
+      const answer = ask(gate, request);
+      if (typeof answer === 'object' && !('refused' in answer)) {
+        ticket.add(answer);
+        continue;
+      }
+      ticket.release('ignore');
+      if (typeof answer === 'object') return answer;
+      return gate === group ? { groupWait: answer, by: gate } : { wait: answer, by: gate };
+    }
+    return ticket;
+  }
+
+  /** To be woken after `wait` ms, or when the gate says so. Others' news are no news: two pools would wake each other for ever. */
+  await(wait: Milliseconds, gate: LocalGate): void {
+    this.calm();
+    // First: a gate that wakes us at once is not to end the wait for the time.
+    this.#unsubscribe = gate.onChange(this.#wakeUp);
+    if (wait !== NEVER) this.#deadline = this.#deadlines.add(wait, this.#wakeUp);
+  }
+
+  /** Waits for nothing any more. */
+  calm(): void {
+    if (this.#deadline !== undefined) this.#deadlines.cancel(this.#deadline);
+    this.#deadline = undefined;
+    const unsubscribe = this.#unsubscribe;
+    this.#unsubscribe = undefined;
+    try {
+      unsubscribe?.();
+    } catch (error) {
+      reportError('A gate failed', error);
+    }
+  }
+
+  /** An upstream asked for a pause. */
+  pauseFor(duration: Milliseconds): void {
+    for (const limiter of this.#limiters) limiter.pauseFor(duration);
+  }
+
+  readonly #wakeUp = (): void => {
+    this.calm();
+    this.#wake();
+  };
+
+  #inTurn(): readonly LocalGate[] {
+    return this.#locals.length === 0 ? this.#limiters : [...this.#limiters, ...this.#locals];
+  }
+
+  /** Its window outlives the group's tasks, so these records are kept until nothing of them counts any more. */
+  #limiterOf(group: AcquireRequest['group']): RateLimiter {
+    const key = group === undefined ? undefined : mapKey('group', group);
+    let limiter = this.#groups.get(key);
+    if (limiter === undefined) {
+      if (this.#groups.size >= this.#sweepAt) this.#sweep();
+      limiter = new RateLimiter({ ...(this.#perGroup as RateLimit), name: 'perGroup.rateLimit' });
+      this.#groups.set(key, limiter);
+    }
+    return limiter;
+  }
+
+  #sweep(): void {
+    for (const [key, limiter] of this.#groups) if (limiter.isUnused) this.#groups.delete(key);
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#groups.size);
+  }
+}
+
+function isLocal(gate: Gate): gate is LocalGate {
+  const { tryAcquire, onChange } = gate as Partial<LocalGate>;
+  return typeof tryAcquire === 'function' && typeof onChange === 'function';
+}
+
+function ask(gate: LocalGate, request: AcquireRequest): Permit | { readonly refused: unknown } | Milliseconds {
+  try {
+    const answer = gate.tryAcquire(request);
+    if (typeof answer === 'number') return Number.isNaN(answer) ? 0 : Math.max(0, answer);
+    if (answer instanceof Error) return { refused: answer };
+    if (typeof answer?.release === 'function') return answer;
+    return { refused: wrongType('gate.tryAcquire()', 'a permit, a refusal or a number', answer) };
+  } catch (error) {
+    return { refused: error };
+  }
+}
+
+function giveBack(permit: Permit): void {
+  const ticket = new Ticket();
+  ticket.add(permit);
+  ticket.release('ignore');
+}

@@ -1,0 +1,1 @@
+export { type GateLaw, gateLaws } from './gate-laws.js';
