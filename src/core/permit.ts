@@ -25,44 +25,55 @@ export interface PermitOptions {
 
 export const VERDICTS: readonly Verdict[] = ['success', 'failure', 'overload', 'ignore'];
 
+class OwnPermit implements Permit {
+  readonly started: () => void;
+  readonly report: Permit['report'];
+  readonly release: Permit['release'];
+  readonly #options: PermitOptions;
+  #signal: AbortSignal | undefined;
+
+  constructor(onRelease: Told | undefined, options: PermitOptions) {
+    let isStarted = false;
+    let isReported = false;
+    let isReleased = false;
+    this.#options = options;
+    this.started = () => {
+      if (isStarted || isReleased) return;
+      isStarted = true;
+      options.onStarted?.();
+    };
+    this.report = (verdict, retryAfter) => {
+      oneOf('verdict', verdict, VERDICTS, 'success');
+      if (isReported || isReleased) return;
+      isReported = true;
+      options.onReport?.(verdict, retryAfter);
+    };
+    this.release = (verdict = 'success', retryAfter) => {
+      this.report(verdict, retryAfter);
+      if (isReleased) return;
+      isReleased = true;
+      onRelease?.(verdict, retryAfter);
+    };
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= this.#options.signal ?? new AbortController().signal;
+    return this.#signal;
+  }
+
+  get [Symbol.dispose](): () => void {
+    return () => this.release('ignore');
+  }
+}
+
+const NO_OPTIONS: PermitOptions = {};
+
 /**
  * A permit: each of its moments happens once, whoever calls how often. Its methods may be taken off it.
  *
  * @param onRelease called once, after the report.
  * @param options `signal` is read when somebody asks the permit for it, so it may be a getter that makes one.
  */
-export function createPermit(onRelease?: Told, options: PermitOptions = {}): Permit {
-  let isStarted = false;
-  let isReported = false;
-  let isReleased = false;
-  let neverAborted: AbortSignal | undefined;
-
-  const started = (): void => {
-    if (isStarted || isReleased) return;
-    isStarted = true;
-    options.onStarted?.();
-  };
-  const report: Permit['report'] = (verdict, retryAfter) => {
-    oneOf('verdict', verdict, VERDICTS, 'success');
-    if (isReported || isReleased) return;
-    isReported = true;
-    options.onReport?.(verdict, retryAfter);
-  };
-  const release: Permit['release'] = (verdict = 'success', retryAfter) => {
-    report(verdict, retryAfter);
-    if (isReleased) return;
-    isReleased = true;
-    onRelease?.(verdict, retryAfter);
-  };
-  return {
-    get signal() {
-      if (options.signal !== undefined) return options.signal;
-      neverAborted ??= new AbortController().signal;
-      return neverAborted;
-    },
-    started,
-    report,
-    release,
-    [Symbol.dispose]: () => release('ignore'),
-  };
+export function createPermit(onRelease?: Told, options = NO_OPTIONS): Permit {
+  return new OwnPermit(onRelease, options);
 }

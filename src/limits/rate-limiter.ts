@@ -2,7 +2,7 @@ import { NEVER } from '../core/clock.js';
 import type { RefusedError } from '../core/errors.js';
 import type { AcquireRequest, LocalGate } from '../core/gate.js';
 import * as check from '../core/options.js';
-import { createPermit, type Permit } from '../core/permit.js';
+import type { Permit } from '../core/permit.js';
 import type { Milliseconds } from '../core/types.js';
 import { DurationHistogram, summarize } from '../metrics/histogram.js';
 import { HookSet, reportError } from '../metrics/hooks.js';
@@ -16,6 +16,7 @@ import {
   type RateLimiterOptions,
 } from './rate-limiter-types.js';
 import { RateLine, RateWaiter } from './rate-line.js';
+import { GRANTED, type PlaceHolder, permitFor, RatePlace } from './rate-place.js';
 import { RateWindow } from './rate-window.js';
 
 export type { RateLimit, RateLimiterHooks, RateLimiterMetrics, RateLimiterOptions } from './rate-limiter-types.js';
@@ -38,7 +39,8 @@ export type { RateLimit, RateLimiterHooks, RateLimiterMetrics, RateLimiterOption
  */
 export class RateLimiter implements LocalGate {
   readonly name: string;
-  readonly #countsCost: boolean;
+  /** @internal */
+  readonly countsCost: boolean;
   readonly #maxWait: Milliseconds;
   readonly #window: RateWindow;
   readonly #line = new RateLine();
@@ -62,7 +64,7 @@ export class RateLimiter implements LocalGate {
     if (typeof interval !== 'number') throw check.wrongType('interval', 'a number > 0', interval);
     if (!(interval > 0 && interval < NEVER)) throw check.outOfRange('interval', 'a number > 0', interval);
     this.#window = new RateWindow(check.positiveInteger('limit', limit), interval);
-    this.#countsCost = check.oneOf('counts', given.counts, ['calls', 'cost'], 'calls') === 'cost';
+    this.countsCost = check.oneOf('counts', given.counts, ['calls', 'cost'], 'calls') === 'cost';
     this.name = check.text('name', given.name, 'rate-limiter');
     this.#maxWait = check.duration('maxWait', given.maxWait, NEVER);
     this.#hooks = new HookSet(this.name, RATE_LIMITER_HOOKS, given.hooks);
@@ -96,17 +98,26 @@ export class RateLimiter implements LocalGate {
    * @throws {TypeError | RangeError} as `acquire`.
    */
   tryAcquire(request?: AcquireRequest): Permit | RefusedError | Milliseconds {
+    const place = this.tryPlace(request);
+    return place instanceof RatePlace ? permitFor(place) : place;
+  }
+
+  /**
+   * The same, without a permit around the place: a pool has one of its own.
+   *
+   * @internal
+   */
+  tryPlace(request?: AcquireRequest): RatePlace | RefusedError | Milliseconds {
     const units = this.checkCost(request);
-    const time = this.#alarm.time;
-    const turnAt = this.#turnAt(units, time);
-    if (turnAt <= time) {
-      const before = this.#denials;
-      const onStarted = (): void => {
-        this.#admitted++;
-      };
-      // Who asks two gates and gives this place back, as the other has none, must not be woken by that to ask again.
-      return this.#permit(units, onStarted, () => this.#denials !== before);
+    // Without a look at the clock: it costs as much as all the rest.
+    if (this.#pausedUntil === 0 && this.#line.length === 0 && this.#window.fits(units)) {
+      return this.#place(units, this.#denials);
     }
+    const time = this.#alarm.time;
+    if (this.#pausedUntil <= time) this.#pausedUntil = 0;
+    const turnAt = this.#turnAt(units, time);
+    // Who asks two gates and gives this place back, as the other has none, must not be woken by that to ask again.
+    if (turnAt <= time) return this.#place(units, this.#denials);
     this.#denials++;
     const refusal = this.#refuse(units, time);
     if (refusal !== undefined) return refusal;
@@ -192,7 +203,7 @@ export class RateLimiter implements LocalGate {
    */
   checkCost(request?: AcquireRequest): number {
     const { cost } = check.options('request', request);
-    if (!this.#countsCost) return 1;
+    if (!this.countsCost) return 1;
     const { limit } = this.#window;
     const expected = `a number from 0 to ${limit}`;
     if (typeof cost !== 'number') throw check.wrongType('cost', expected, cost);
@@ -260,31 +271,27 @@ export class RateLimiter implements LocalGate {
       this.#histogram ??= new DurationHistogram(time);
       this.#histogram.add(time - since, time, this.#sampler.weight(time));
     }
-    return this.#permit(units);
+    return permitFor(this.#place(units, GRANTED));
   }
 
-  /** @param isNews whether its place, given back, is news to those who listen. */
-  #permit(units: number, onStarted?: () => void, isNews = () => true): Permit {
+  #place(units: number, triedAt: number): RatePlace {
     this.#window.reserve(units);
-    let isStarted = false;
-    return createPermit(
-      () => {
-        if (isStarted) return;
-        this.#window.cancel(units);
-        this.#serve(this.#alarm.time, isNews());
-      },
-      {
-        onStarted: () => {
-          isStarted = true;
-          const time = this.#alarm.time;
-          this.#window.start(units, time);
-          onStarted?.();
-          // Who was told that it depends on this place can now be told until when.
-          this.#serve(time, this.#saidNever);
-        },
-      },
-    );
+    return new RatePlace(this.#holder, units, triedAt);
   }
+
+  readonly #holder: PlaceHolder = {
+    started: ({ units, triedAt }) => {
+      const time = this.#alarm.time;
+      this.#window.start(units, time);
+      if (triedAt !== GRANTED) this.#admitted++;
+      // Who was told that it depends on this place can now be told until when.
+      if (this.#line.length > 0 || this.#saidNever) this.#serve(time, this.#saidNever);
+    },
+    givenBack: ({ units, triedAt }) => {
+      this.#window.cancel(units);
+      this.#serve(this.#alarm.time, triedAt === GRANTED || triedAt !== this.#denials);
+    },
+  };
 
   /** Gives turns to those who wait, as many as there are, and arms the timer for the next. @param isNews see `onChange`. */
   #serve(time: Milliseconds, isNews = this.#line.length > 0): void {

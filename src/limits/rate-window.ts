@@ -1,14 +1,20 @@
 import { NEVER } from '../core/clock.js';
 import type { Milliseconds } from '../core/types.js';
 
-/** Units that started at one moment. */
+/** Units that started at one moment, or within `MERGED` ms. */
 interface Stamp {
   /** When they no longer count. */
-  readonly end: Milliseconds;
+  end: Milliseconds;
   units: number;
   /** All units since the sums began anew, these included. */
   through: number;
 }
+
+/**
+ * Starts that are no further apart, ms, are one stamp, which counts from its last: at most so much too long. It bounds the memory of a
+ * window with a very large limit.
+ */
+const MERGED = 0.05;
 
 /** Fewer expired stamps than this are left lying. */
 const SWEEP_FROM = 32;
@@ -19,7 +25,7 @@ const SWEEP_FROM = 32;
  * another is not in one window with it.
  *
  * Pure: times are arguments and must not fall. Each call is O(1) amortised, save that `freeAt` looks up the stamp to wait for in
- * O(log stamps); there are at most as many stamps as moments at which something started. Sums of fractions are made anew whenever
+ * O(log stamps); there are at most 20 stamps for each ms of the interval. Sums of fractions are made anew whenever
  * half of the stamps have expired, and are exactly 0 when nothing counts, so they do not drift.
  */
 export class RateWindow {
@@ -49,6 +55,11 @@ export class RateWindow {
   isIdle(time: Milliseconds): boolean {
     this.#expire(time);
     return this.#reservations === 0 && this.#stamps.length === 0;
+  }
+
+  /** Is there room whatever the time is? What has expired since somebody looked still counts here. */
+  fits(units: number): boolean {
+    return this.#total - this.#expired + this.#reserved + units <= this.limit;
   }
 
   /**
@@ -103,7 +114,8 @@ export class RateWindow {
     const end = time + this.interval;
     this.#total += units;
     const last = this.#stamps.at(-1);
-    if (last?.end === end) {
+    if (last !== undefined && end - last.end <= MERGED) {
+      last.end = end;
       last.units += units;
       last.through = this.#total;
     } else {

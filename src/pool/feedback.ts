@@ -40,8 +40,7 @@ export class Feedback {
     const ticket = slot.ticket as Ticket;
     if (ticket.isReported) return;
     const verdict = this.#verdictOf(result);
-    const source = result.status === 'rejected' ? result.reason : verdict === 'overload' ? result.value : undefined;
-    this.report(slot, verdict, source === undefined ? undefined : retryAfter(source));
+    this.report(slot, verdict, waitIn(result, verdict));
   }
 
   /** @param wait what the upstream asked for. */
@@ -78,4 +77,11 @@ export class Feedback {
     }
     return classifyResult(result);
   }
+}
+
+/** What the upstream asked for: in an error of its own, or in a `Response` that says "too many". */
+function waitIn(result: Settled<unknown>, verdict: Verdict): Milliseconds | undefined {
+  if (verdict === 'ignore') return undefined;
+  const source = result.status === 'rejected' ? result.reason : verdict === 'overload' ? result.value : undefined;
+  return typeof source === 'object' && source !== null ? retryAfter(source) : undefined;
 }

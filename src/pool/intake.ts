@@ -20,14 +20,14 @@ export class Intake {
   readonly #engine: PoolEngine;
   readonly #timeout: Milliseconds;
   readonly #queueTimeout: Milliseconds;
-  /** Nothing but a slot is needed to start. */
+  /** Without options there is nothing to look at. */
   readonly #isPlain: boolean;
 
   constructor(engine: PoolEngine, timeout: Milliseconds, queueTimeout: Milliseconds) {
     this.#engine = engine;
     this.#timeout = timeout;
     this.#queueTimeout = queueTimeout;
-    this.#isPlain = timeout === NEVER && queueTimeout === NEVER && engine.admission.turnstile === undefined;
+    this.#isPlain = timeout === NEVER && queueTimeout === NEVER && engine.admission.turnstile?.countsCost !== true;
   }
 
   /** @param task undefined: the slot itself is wanted. @throws {TypeError | RangeError} */

@@ -2,6 +2,9 @@ import type { Permit } from '../core/permit.js';
 import type { Milliseconds, Verdict } from '../core/types.js';
 import { reportError } from '../metrics/hooks.js';
 
+/** What a ticket needs of a permit. */
+export type Admitted = Pick<Permit, 'started' | 'report' | 'release'>;
+
 /**
  * The permits of one run, from all gates that let it in; what it tells, it tells to all. A permit may be of somebody's own making: one that
  * throws is shown on the console and changes nothing.
@@ -10,27 +13,52 @@ export class Ticket {
   /** Tasks running when this one started, itself included. */
   inFlight = 0;
   isReported = false;
-  readonly #permits: Permit[] = [];
+  #permits: Admitted[] | undefined;
   #onRelease: (() => void)[] | undefined;
 
-  add(permit: Permit): void {
-    this.#permits.push(permit);
+  add(permit: Admitted): void {
+    if (this.#permits === undefined) this.#permits = [permit];
+    else this.#permits.push(permit);
   }
 
   started(): void {
-    this.#each((permit) => permit.started());
+    const permits = this.#permits;
+    if (permits === undefined) return;
+    for (let i = 0; i < permits.length; i++) {
+      try {
+        permits[i]?.started();
+      } catch (error) {
+        complain(error);
+      }
+    }
   }
 
   report(verdict: Verdict, retryAfter?: Milliseconds): void {
     this.isReported = true;
-    this.#each((permit) => permit.report(verdict, retryAfter));
+    const permits = this.#permits;
+    if (permits === undefined) return;
+    for (let i = 0; i < permits.length; i++) {
+      try {
+        permits[i]?.report(verdict, retryAfter);
+      } catch (error) {
+        complain(error);
+      }
+    }
   }
 
   /** A verdict that was reported before stands. */
   release(verdict: Verdict, retryAfter?: Milliseconds): void {
     for (const tell of this.#onRelease ?? []) tell();
-    this.#each((permit) => permit.release(verdict, retryAfter));
-    this.#permits.length = 0;
+    const permits = this.#permits;
+    if (permits === undefined) return;
+    this.#permits = undefined;
+    for (let i = 0; i < permits.length; i++) {
+      try {
+        permits[i]?.release(verdict, retryAfter);
+      } catch (error) {
+        complain(error);
+      }
+    }
   }
 
   /** Calls `tell` before the permits are given back. */
@@ -38,14 +66,8 @@ export class Ticket {
     this.#onRelease ??= [];
     this.#onRelease.push(tell);
   }
+}
 
-  #each(tell: (permit: Permit) => void): void {
-    for (const permit of this.#permits) {
-      try {
-        tell(permit);
-      } catch (error) {
-        reportError('A permit of a gate failed', error);
-      }
-    }
-  }
+function complain(error: unknown): void {
+  reportError('A permit of a gate failed', error);
 }

@@ -3,21 +3,24 @@ import type { Deadline, Deadlines } from '../core/deadlines.js';
 import type { AcquireRequest, Gate, LocalGate } from '../core/gate.js';
 import { type MapKey, mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
-import type { Permit } from '../core/permit.js';
 import type { Milliseconds } from '../core/types.js';
 import type { RateLimit } from '../limits/rate-limiter.js';
 import { RateLimiter } from '../limits/rate-limiter.js';
 import { reportError } from '../metrics/hooks.js';
-import { Ticket } from './ticket.js';
+import { type Admitted, Ticket } from './ticket.js';
 
 /** Fewer group records than this are left lying. */
 const SWEEP_FROM = 64;
 
-/** Why something does not start now. */
+/** It never starts: the reason. */
+interface Refused {
+  readonly refused: unknown;
+}
+
+/** A ticket, or why something does not start now. */
 export type Answer =
   | Ticket
-  /** It never will: the reason. */
-  | { readonly refused: unknown }
+  | Refused
   /** Not before so many ms, or before somebody wakes us. */
   | { readonly wait: Milliseconds; readonly by: LocalGate }
   /** The same, but only for its group. */
@@ -31,6 +34,7 @@ export class Turnstile {
   readonly remotes: readonly Gate[];
   readonly #limiters: readonly RateLimiter[];
   readonly #locals: readonly LocalGate[];
+  readonly #inTurn: readonly LocalGate[];
   readonly #perGroup: RateLimit | undefined;
   readonly #groups = new Map<MapKey | undefined, RateLimiter>();
   #sweepAt = SWEEP_FROM;
@@ -50,6 +54,7 @@ export class Turnstile {
   ) {
     this.#limiters = limiters;
     this.#locals = gates.filter(isLocal);
+    this.#inTurn = [...limiters, ...this.#locals];
     this.remotes = gates.filter((gate) => !isLocal(gate));
     this.#perGroup = perGroup;
     this.#deadlines = deadlines;
@@ -58,8 +63,8 @@ export class Turnstile {
     this.#groups.clear();
   }
 
-  get learns(): boolean {
-    return this.#limiters.length > 0;
+  get countsCost(): boolean {
+    return this.#perGroup?.counts === 'cost' || this.#limiters.some(({ countsCost }) => countsCost);
   }
 
   get isWaiting(): boolean {
@@ -86,16 +91,15 @@ export class Turnstile {
   ask(request: AcquireRequest): Answer {
     this.calm();
     const ticket = new Ticket();
-    const group = this.#perGroup && this.#limiterOf(request.group);
-    for (const gate of group === undefined ? this.#inTurn() : [group, ...this.#inTurn()]) {
-      const answer = ask(gate, request);
-      if (typeof answer === 'object' && !('refused' in answer)) {
-        ticket.add(answer);
-        continue;
-      }
-      ticket.release('ignore');
-      if (typeof answer === 'object') return answer;
-      return gate === group ? { groupWait: answer, by: gate } : { wait: answer, by: gate };
+    if (this.#perGroup !== undefined) {
+      const by = this.#limiterOf(request.group);
+      const denied = addTo(ticket, by, request);
+      if (denied !== undefined) return typeof denied === 'number' ? { groupWait: denied, by } : denied;
+    }
+    for (let i = 0; i < this.#inTurn.length; i++) {
+      const by = this.#inTurn[i] as LocalGate;
+      const denied = addTo(ticket, by, request);
+      if (denied !== undefined) return typeof denied === 'number' ? { wait: denied, by } : denied;
     }
     return ticket;
   }
@@ -131,10 +135,6 @@ export class Turnstile {
     this.#wake();
   };
 
-  #inTurn(): readonly LocalGate[] {
-    return this.#locals.length === 0 ? this.#limiters : [...this.#limiters, ...this.#locals];
-  }
-
   /** Its window outlives the group's tasks, so these records are kept until nothing of them counts any more. */
   #limiterOf(group: AcquireRequest['group']): RateLimiter {
     const key = group === undefined ? undefined : mapKey('group', group);
@@ -158,9 +158,20 @@ function isLocal(gate: Gate): gate is LocalGate {
   return typeof tryAcquire === 'function' && typeof onChange === 'function';
 }
 
-function ask(gate: LocalGate, request: AcquireRequest): Permit | { readonly refused: unknown } | Milliseconds {
+/** All or none: what the ticket has goes back if this gate has nothing. Answers why not. */
+function addTo(ticket: Ticket, gate: LocalGate, request: AcquireRequest): Refused | Milliseconds | undefined {
+  const answer = ask(gate, request);
+  if (typeof answer === 'object' && !('refused' in answer)) {
+    ticket.add(answer);
+    return undefined;
+  }
+  ticket.release('ignore');
+  return answer;
+}
+
+function ask(gate: LocalGate, request: AcquireRequest): Admitted | Refused | Milliseconds {
   try {
-    const answer = gate.tryAcquire(request);
+    const answer = gate instanceof RateLimiter ? gate.tryPlace(request) : gate.tryAcquire(request);
     if (typeof answer === 'number') return Number.isNaN(answer) ? 0 : Math.max(0, answer);
     if (answer instanceof Error) return { refused: answer };
     if (typeof answer?.release === 'function') return answer;
@@ -170,7 +181,7 @@ function ask(gate: LocalGate, request: AcquireRequest): Permit | { readonly refu
   }
 }
 
-function giveBack(permit: Permit): void {
+function giveBack(permit: Admitted): void {
   const ticket = new Ticket();
   ticket.add(permit);
   ticket.release('ignore');

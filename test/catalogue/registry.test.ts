@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BackgroundTasks, MetricsRegistry, PromisePool, RequestCoalescer } from '../../src/index.js';
+import { RateLimiter } from '../../src/limits/index.js';
 
 describe('MetricsRegistry', () => {
   beforeEach(() => void vi.useFakeTimers());

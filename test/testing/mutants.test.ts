@@ -15,7 +15,7 @@ function handMade(spoil: (permit: Permit, gate: Semaphore) => Partial<Permit>): 
     override grant(): Permit {
       const permit = super.grant();
       const { signal } = permit;
-      return { ...permit, signal, ...spoil(permit, this) };
+      return { ...permit, signal, [Symbol.dispose]: () => permit.release('ignore'), ...spoil(permit, this) };
     }
   };
 }
@@ -378,7 +378,8 @@ const mutants: readonly [fault: string, Broken: new (capacity: number) => Gate, 
         override acquire(request: AcquireRequest = {}): Awaitable<Permit> {
           const answer = super.acquire(request);
           const { signal } = request;
-          return 'release' in answer && signal ? { ...answer, signal } : answer;
+          if (!('release' in answer) || !signal) return answer;
+          return { ...answer, signal, [Symbol.dispose]: () => answer.release('ignore') };
         }
       },
       'aborted after it was granted: the permit stays valid until it is released',

@@ -147,7 +147,7 @@ describe('the rate limits of a pool', () => {
 
   test('a limit is asked for the head only', async () => {
     const limiter = new RateLimiter({ limit: 1, interval: 100 });
-    const asked = vi.spyOn(limiter, 'tryAcquire');
+    const asked = vi.spyOn(limiter, 'tryPlace');
     const { run } = observed({ concurrency: 5, rateLimit: limiter });
     void run(0, { group: 'first' });
     for (let i = 1; i < 5; i++) void run(i, { group: `behind ${i}`, priority: 'high' });
