@@ -6,10 +6,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import { aimdLimit } from '../../../src/limits/aimd.js';
 import type { ConcurrencyLimit } from '../../../src/limits/concurrency-limit.js';
 import { vegasLimit } from '../../../src/limits/vegas.js';
+import { PromisePool } from '../../../src/pool/index.js';
 
 const SLOTS = 10;
 const QUEUE = 2;
 const SERVICE_MS = 20;
+/** More than the limit ever lets through. */
+const CLIENTS = 60;
 
 /** A real server that works on 10 requests at once, lets 2 wait and answers 503 to the others. */
 async function shedding(): Promise<{ port: number; served: () => number }> {
@@ -46,36 +49,33 @@ interface Call {
   readonly limit: number;
 }
 
-/** Keeps as many requests in flight as the limit allows, for a while. */
+/** Keeps more requests waiting than the limit lets through, for a while. */
 async function load(limit: ConcurrencyLimit, port: number, forMs: number): Promise<Call[]> {
   const agent = new Agent({ keepAlive: true });
   onTestFinished(() => agent.destroy());
+  const pool = new PromisePool({ concurrency: limit });
   const since = performance.now();
-  const until = since + forMs;
   const calls: Call[] = [];
-  let allowed = limit.initial;
-  let inFlight = 0;
-  await new Promise<void>((resolve, reject) => {
-    const fill = (): void => {
-      while (inFlight < allowed && performance.now() < until) send();
-      if (inFlight === 0) resolve();
-    };
-    const send = (): void => {
-      const startedAt = performance.now();
-      const among = ++inFlight;
+  const request = () =>
+    new Promise<void>((resolve, reject) => {
       get({ host: '127.0.0.1', port, agent }, (response) => {
         response.resume().once('end', () => {
-          const atMs = performance.now();
-          const verdict = response.statusCode === 503 ? 'overload' : 'success';
-          inFlight--;
-          allowed = limit.onSample({ runMs: atMs - startedAt, inFlight: among, verdict, atMs });
-          calls.push({ atMs: atMs - since, isShed: verdict === 'overload', limit: allowed });
-          fill();
+          const { statusCode: status } = response;
+          if (status === 200) resolve();
+          else reject(Object.assign(new Error('shed'), { status }));
         });
       }).once('error', reject);
-    };
-    fill();
-  });
+    });
+  const client = async (): Promise<void> => {
+    while (performance.now() - since < forMs) {
+      const isShed = await pool.execute(request).then(
+        () => false,
+        () => true,
+      );
+      calls.push({ atMs: performance.now() - since, isShed, limit: pool.concurrency });
+    }
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, client));
   return calls;
 }
 
