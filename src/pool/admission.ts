@@ -114,7 +114,7 @@ export class Admission {
     if (this.lanes.length > 0 || this.hungry.size > 0) {
       this.pump(slot, time);
     } else {
-      if (slot !== undefined) this.#engine.giveBack(slot);
+      if (slot !== undefined) this.#engine.slots.giveBack(slot);
       this.isUnsettled = false;
     }
   }
@@ -125,7 +125,7 @@ export class Admission {
     this.isUnsettled = true;
     // A gate, a source or a task that the pump is busy with came back. One by one: of many that are refused each would be a level deeper.
     if (this.#isPumping) {
-      if (free !== undefined) engine.giveBack(free);
+      if (free !== undefined) engine.slots.giveBack(free);
       return;
     }
     this.#isPumping = this.turnstile !== undefined;
@@ -136,12 +136,12 @@ export class Admission {
         if (this.#offerToMaps()) continue;
         break;
       }
-      slot ??= engine.takeSlot();
+      slot ??= engine.slots.take();
       if (next.enter(engine, slot, time)) slot = undefined;
-      engine.ticket?.release('ignore');
-      engine.ticket = undefined;
+      engine.gatehouse.ticket?.release('ignore');
+      engine.gatehouse.ticket = undefined;
     }
-    if (slot !== undefined) engine.giveBack(slot);
+    if (slot !== undefined) engine.slots.giveBack(slot);
     if (this.turnstile !== undefined && this.lanes.length === 0) this.#calm(this.turnstile);
     this.#isPumping = false;
     this.isUnsettled = false;
@@ -184,7 +184,7 @@ export class Admission {
       const isStillHead = this.lanes.peek() === head;
       if (answer instanceof Ticket) {
         if (isStillHead && this.hasFreeSlot) {
-          this.#engine.ticket = answer;
+          this.#engine.gatehouse.ticket = answer;
           return this.lanes.take();
         }
         answer.release('ignore');

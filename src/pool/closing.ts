@@ -64,7 +64,7 @@ export class Closing {
     const abortedBefore = counters.aborted;
     this.#shutDownMaps();
     this.#refused += this.#engine.refuseAll(new ClosedError({ source: name }));
-    for (const slot of [...slots]) {
+    for (const slot of [...slots.all]) {
       if (slot.run?.state !== 'running') continue;
       if (slot.run instanceof Job) markHandled(slot.run.promise);
       this.#engine.cut(slot, 'aborted', this.#reasonToTell);
@@ -81,8 +81,8 @@ export class Closing {
     this.#timer?.cancel();
     // Streams that nobody reads: the pool did not wait for them.
     this.#shutDownMaps();
-    const { name, slots, abandoned } = this.#engine;
-    const busy = [...slots, ...abandoned].flatMap(({ run }) => run ?? []);
+    const { name, slots } = this.#engine;
+    const busy = [...slots.all, ...slots.abandoned].flatMap(({ run }) => run ?? []);
     const left = busy.map(({ group }) => (group.id === undefined ? name : `${name}#${keyText(group.id)}`));
     const [aborted, refused] = [this.#aborted, this.#refused];
     const finished = this.#ended() - this.#endedBefore;

@@ -8,16 +8,17 @@ import type { ConcurrencyLimit } from '../limits/concurrency-limit.js';
 import { HookSet } from '../metrics/hooks.js';
 import { Sampler } from '../metrics/sampler.js';
 import { Admission } from './admission.js';
-import { Approach } from './approach.js';
+import { Announcer } from './announce.js';
 import { QueueFullError, QueueTimeoutError } from './errors.js';
 import { Feedback } from './feedback.js';
-import { POOL_HOOKS, type PoolHooks, type PoolSettleEvent } from './hooks.js';
+import { Gatehouse } from './gatehouse.js';
+import { POOL_HOOKS, type PoolHooks } from './hooks.js';
 import { Job } from './job.js';
 import type { Level } from './lanes.js';
 import { PoolCounters } from './metrics.js';
 import type { Run } from './run.js';
-import { Slot } from './slot.js';
-import { Ticket } from './ticket.js';
+import type { Slot } from './slot.js';
+import { Slots } from './slots.js';
 import { Watch } from './watch.js';
 
 interface EngineOptions {
@@ -32,9 +33,6 @@ interface EngineOptions {
   readonly maxPause: Milliseconds;
 }
 
-/** Slots kept for the next run. More are made and dropped as they are needed. */
-const SPARE_SLOTS = 256;
-
 /**
  * Slots, and who is in them. Everything that starts, ends, is cut short or refused goes through here, so the order of effects stands in
  * one place: counters, then the caller's promise, then the hook, then the slot is handed on.
@@ -46,14 +44,10 @@ export class PoolEngine {
   readonly admission: Admission;
   readonly hooks: HookSet<PoolHooks>;
   readonly feedback: Feedback;
-  /** What the gates gave to the run that is about to enter. */
-  ticket: Ticket | undefined;
+  readonly gatehouse = new Gatehouse(this);
+  readonly slots = new Slots(this);
   /** Takes nothing new. */
   isClosing = false;
-  /** All slots that were not given up, busy or not. */
-  readonly slots = new Set<Slot>();
-  /** Slots that were given up, and whose work runs on. */
-  readonly abandoned = new Set<Slot>();
   /** Told when something has left the queue or a slot, if `isWatched`. */
   onQuiet: (() => void) | undefined;
   /** Somebody waits for the pool to become quiet. */
@@ -64,7 +58,7 @@ export class PoolEngine {
   readonly #maxQueue: number;
   readonly #abortGrace: Milliseconds;
   readonly #sampler = new Sampler();
-  readonly #spare: Slot[] = [];
+  readonly #announce: Announcer;
   /** One of each, kept for ever: V8 throws optimised code away when the last object of a class is collected, that is in any pause. */
   readonly kept: readonly unknown[];
   #asyncContext: AsyncContextPort | undefined;
@@ -76,6 +70,7 @@ export class PoolEngine {
     this.#maxQueue = maxQueue;
     this.#abortGrace = abortGrace;
     this.hooks = new HookSet(name, POOL_HOOKS, hooks);
+    this.#announce = new Announcer(name, this.hooks);
     const job = new Job(undefined, this.admission.lanes.ungrouped, Promise.resolve(), ignore);
     this.kept = [job, new Watch(this, job), new LazyContext()];
   }
@@ -97,68 +92,16 @@ export class PoolEngine {
   time(run: Run): void {
     if (this.#sampler.next()) this.#time(run, true);
     else if (this.feedback.adaptive !== undefined) this.#time(run, false);
-    else if (!this.hooks.isEmpty && this.#hooksWantTimes) this.#time(run, false);
+    else if (!this.hooks.isEmpty && this.#announce.wantsTimes) this.#time(run, false);
   }
 
   /** Starts a task inside its submission. */
   startNow(run: Job, queueTimeout: Milliseconds): void {
     this.admission.lanes.enter(run.group);
-    const slot = this.takeSlot();
-    if (this.approaches(slot, run, queueTimeout)) return;
+    const slot = this.slots.take();
+    if (this.gatehouse.admits(slot, run, queueTimeout)) return;
     this.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : undefined);
     run.enterNow(this, slot);
-  }
-
-  /**
-   * Lets the run ask gates beyond this process first, if there are any. Answers whether it does, or did.
-   * @param queueTimeout undefined: it is in the queue already.
-   */
-  approaches(slot: Slot, run: Run, queueTimeout?: Milliseconds): boolean {
-    const { admission } = this;
-    const { remotes = [] } = admission.turnstile ?? {};
-    if (remotes.length === 0) return false;
-    run.watch ??= new Watch(this, run);
-    const approach = new Approach(this, slot, run, this.takeTicket(), remotes, run.request());
-    run.watch.approach = approach;
-    slot.run = run;
-    admission.approaching++;
-    if (queueTimeout !== undefined) {
-      this.#countQueued();
-      if (queueTimeout > 0) run.watch.queued(queueTimeout);
-    }
-    if (queueTimeout !== undefined || !(run instanceof Job)) approach.begin();
-    else this.asyncContext.run(run.captured, () => approach.begin(), undefined);
-    if (queueTimeout === 0 && run.watch.approach === approach) {
-      this.refuseWaiting(run, this.queueTimeoutError(0), 'refused');
-    }
-    return true;
-  }
-
-  arrived({ slot, run, ticket }: Approach): void {
-    this.admission.approaching--;
-    this.counters.queued--;
-    if (run.watch !== undefined) run.watch.approach = undefined;
-    this.ticket = ticket;
-    this.occupy(slot, run, undefined);
-    run.enterNow(this, slot);
-  }
-
-  get whenResumed(): Promise<void> | undefined {
-    return this.admission.whenResumed;
-  }
-
-  turnedAway({ run }: Approach, reason: unknown): void {
-    this.refuseWaiting(run, reason, 'refused');
-  }
-
-  lost({ slot }: Approach, reason: unknown): void {
-    this.cut(slot, 'aborted', reason);
-  }
-
-  takeTicket(): Ticket {
-    const ticket = this.ticket ?? new Ticket();
-    this.ticket = undefined;
-    return ticket;
   }
 
   /** A run gets its slot: counted and told, but not entered yet. */
@@ -170,10 +113,10 @@ export class PoolEngine {
     if (counters.running > counters.peakRunning) counters.peakRunning = counters.running;
     run.watch?.started(slot, time);
     if (this.feedback.isOn) {
-      slot.ticket = this.takeTicket();
+      slot.ticket = this.gatehouse.takeTicket();
       slot.ticket.inFlight = counters.running;
     }
-    if (!this.hooks.isEmpty) this.#tellStart(run);
+    if (!this.hooks.isEmpty) this.#announce.started(run, counters.running);
   }
 
   readonly enterFunction = (slot: Slot): void => {
@@ -193,7 +136,7 @@ export class PoolEngine {
 
   /** Lets a task wait, or refuses it. */
   enqueue(job: Job, level: Level, queueTimeout: Milliseconds): void {
-    const { counters, admission, hooks, name } = this;
+    const { counters, admission, name } = this;
     if (queueTimeout === 0) {
       this.refuse(job, this.queueTimeoutError(0), 'refused');
       return;
@@ -204,10 +147,9 @@ export class PoolEngine {
     }
     job.captured = this.asyncContext.capture(job.promise);
     job.watch?.queued(queueTimeout);
-    this.#countQueued();
+    counters.enqueued();
     admission.lanes.push(job, level, job.group);
-    const { onQueue } = hooks.listeners;
-    if (onQueue !== undefined) hooks.tell(onQueue, { name, group: job.group.id, queued: counters.queued });
+    this.#announce.queued(job, counters.queued);
     // Who comes after a head that waits changes nothing.
     if (admission.isUnsettled || admission.turnstile?.isWaiting === false) admission.pump();
   }
@@ -219,7 +161,7 @@ export class PoolEngine {
     const { state, watch } = run;
     const time = watch?.isTimed === true ? now() : undefined;
     if (slot.isAbandoned) {
-      this.abandoned.delete(slot);
+      this.slots.abandoned.delete(slot);
     } else {
       this.#vacate(run, time);
       if (state !== 'running') counters.overdue--;
@@ -229,8 +171,7 @@ export class PoolEngine {
     run.state = 'ended';
     watch?.end();
     if (state === 'running') run.tell(isFulfilled, result);
-    if (!this.hooks.isEmpty)
-      this.#tellSettled(run, statusOf(state, isFulfilled), isFulfilled ? undefined : result, time);
+    if (!this.hooks.isEmpty) this.#announce.settled(run, state, isFulfilled, result, time);
     if (slot.isAbandoned) return;
     if (slot.ticket !== undefined) this.#report(slot, isFulfilled, result, state === 'running');
     slot.run = undefined;
@@ -253,27 +194,19 @@ export class PoolEngine {
       else this.feedback.report(slot, 'ignore', undefined);
     }
     run.tell(false, reason);
-    const { onOverdue } = this.hooks.listeners;
-    if (onOverdue !== undefined) {
-      this.hooks.tell(onOverdue, { name: this.name, group: run.group.id, runMs: runMs(run, undefined) });
-    }
+    this.#announce.overdue(run);
     run.abortWork(reason);
   }
 
   /** Gives up the slot of an overdue run, though it runs on. */
   abandon(slot: Slot): void {
     const run = slot.run as Run;
-    slot.isAbandoned = true;
-    this.slots.delete(slot);
-    this.abandoned.add(slot);
+    this.slots.abandon(slot);
     const time = run.watch?.isTimed === true ? now() : undefined;
     this.#vacate(run, time);
     this.counters.overdue--;
     this.counters.abandoned++;
-    const { onAbandon } = this.hooks.listeners;
-    if (onAbandon !== undefined) {
-      this.hooks.tell(onAbandon, { name: this.name, group: run.group.id, runMs: runMs(run, time) });
-    }
+    this.#announce.abandoned(run, time);
     slot.ticket?.release('ignore');
     slot.ticket = undefined;
     run.left(false);
@@ -293,7 +226,7 @@ export class PoolEngine {
     this.counters.queued--;
     this.#strike(run, counter);
     if (approach === undefined) admission.buried(run.group);
-    else this.#retreat(approach, reason);
+    else this.gatehouse.retreat(approach, reason);
     this.#tellRefusal(run, reason);
     if (approach !== undefined) {
       run.left(false);
@@ -315,7 +248,7 @@ export class PoolEngine {
       this.#tellRefusal(job, reason);
     }
     let refused = jobs.length;
-    for (const { run } of this.admission.approaching === 0 ? [] : [...this.slots]) {
+    for (const { run } of this.admission.approaching === 0 ? [] : [...this.slots.all]) {
       if (!(run instanceof Job) || run.watch?.approach === undefined) continue;
       markHandled(run.promise);
       this.refuseWaiting(run, reason, 'refused');
@@ -324,16 +257,6 @@ export class PoolEngine {
     if (this.admission.turnstile !== undefined && refused > 0) this.admission.pump();
     if (jobs.length > 0) this.onQuiet?.();
     return refused;
-  }
-
-  #retreat(approach: Approach, reason: unknown): void {
-    const { run, slot } = approach;
-    if (run.watch !== undefined) run.watch.approach = undefined;
-    slot.run = undefined;
-    this.admission.isUnsettled = true;
-    this.admission.approaching--;
-    this.admission.lanes.leave(run.group);
-    approach.cancel(reason);
   }
 
   #report(slot: Slot, isFulfilled: boolean, result: unknown, isFresh: boolean): void {
@@ -347,31 +270,9 @@ export class PoolEngine {
     slot.ticket = undefined;
   }
 
-  #countQueued(): void {
-    const { counters } = this;
-    counters.queued++;
-    if (counters.queued > counters.peakQueued) counters.peakQueued = counters.queued;
-  }
-
   queueTimeoutError(timeout: Milliseconds): QueueTimeoutError {
     const { running, overdue } = this.counters;
     return new QueueTimeoutError({ source: this.name, timeout, running, overdue });
-  }
-
-  /** A slot to `occupy`, or to give back. */
-  takeSlot(): Slot {
-    return this.#spare.pop() ?? this.#makeSlot();
-  }
-
-  giveBack(slot: Slot): void {
-    if (this.#spare.length < SPARE_SLOTS) this.#spare.push(slot);
-    else this.slots.delete(slot);
-  }
-
-  #makeSlot(): Slot {
-    const slot = new Slot(this);
-    this.slots.add(slot);
-    return slot;
   }
 
   #strike(run: Run, counter: 'refused' | 'aborted'): void {
@@ -383,30 +284,13 @@ export class PoolEngine {
 
   #tellRefusal(run: Run, reason: unknown): void {
     run.tell(false, reason);
-    const { onRefuse } = this.hooks.listeners;
-    if (onRefuse === undefined) return;
-    const waited = run.watch?.isTimed === true ? now() - run.watch.queuedAt : 0;
-    this.hooks.tell(onRefuse, { name: this.name, group: run.group.id, reason, waitMs: waited });
+    this.#announce.refused(run, reason);
   }
 
   #time(run: Run, isSampled: boolean): void {
     const time = now();
     run.watch ??= new Watch(this, run);
     run.watch.time(time, isSampled ? this.#sampler.weight(time) : 0);
-  }
-
-  #tellStart(run: Run): void {
-    const { hooks, name } = this;
-    const { onStart } = hooks.listeners;
-    if (onStart === undefined) return;
-    hooks.tell(onStart, { name, group: run.group.id, running: this.counters.running, waitMs: waitMs(run) });
-  }
-
-  #tellSettled(run: Run, status: PoolSettleEvent['status'], error: unknown, time: Milliseconds | undefined): void {
-    const { hooks, name } = this;
-    const { onSettle } = hooks.listeners;
-    if (onSettle === undefined) return;
-    hooks.tell(onSettle, { name, group: run.group.id, status, error, waitMs: waitMs(run), runMs: runMs(run, time) });
   }
 
   /** The run leaves the slot: counted, but not handed on yet. */
@@ -422,23 +306,4 @@ export class PoolEngine {
     this.admission.freed(slot, time);
     if (this.isWatched || this.hooks.listeners.onIdle !== undefined) this.onQuiet?.();
   }
-
-  get #hooksWantTimes(): boolean {
-    const { onStart, onSettle, onRefuse, onOverdue, onAbandon } = this.hooks.listeners;
-    return (onStart ?? onSettle ?? onRefuse ?? onOverdue ?? onAbandon) !== undefined;
-  }
-}
-
-function waitMs({ watch }: Run): Milliseconds {
-  return watch?.isTimed === true ? watch.startedAt - watch.queuedAt : 0;
-}
-
-/** 0 for a run that is not timed: a hook that came later than the run. */
-function runMs({ watch }: Run, time: Milliseconds | undefined): Milliseconds {
-  return watch?.isTimed === true ? (time ?? now()) - watch.startedAt : 0;
-}
-
-function statusOf(state: Run['state'], isFulfilled: boolean): PoolSettleEvent['status'] {
-  if (state === 'running') return isFulfilled ? 'fulfilled' : 'rejected';
-  return state === 'timedOut' ? 'timeout' : 'aborted';
 }

@@ -61,7 +61,7 @@ export class Intake {
     engine.counters.calls++;
     engine.wasIdle = false;
     engine.time(hold);
-    engine.ticket = answer;
+    engine.gatehouse.ticket = answer;
     engine.startNow(hold, NEVER);
     if (!(permit instanceof Promise)) return permit as Permit;
     // A hook has closed the pool meanwhile.
@@ -119,7 +119,7 @@ export class Intake {
     } else if ('refused' in answer) {
       engine.refuse(job, answer.refused, 'refused');
     } else if (admission.mayStartNow(job.group)) {
-      engine.ticket = answer;
+      engine.gatehouse.ticket = answer;
       engine.startNow(job, queueTimeout);
     } else {
       // A gate of somebody's own making has come back to this pool, and what it brought has the slot.

@@ -126,8 +126,8 @@ export abstract class Items<I, R> implements MapInProgress {
     const { engine } = this;
     if (!this.#mayGoOnAtOnce() && this.#ask()) engine.admission.pump();
     while (this.#mayGoOnAtOnce()) {
-      const slot = engine.takeSlot();
-      if (!this.#goOnAtOnce(slot)) engine.giveBack(slot);
+      const slot = engine.slots.take();
+      if (!this.#goOnAtOnce(slot)) engine.slots.giveBack(slot);
     }
     this.#hunger();
     this.#settleIfDone();
@@ -325,7 +325,7 @@ export abstract class Items<I, R> implements MapInProgress {
     this.#item = undefined;
     engine.counters.calls++;
     engine.time(run);
-    if (engine.approaches(slot, run, NEVER)) return;
+    if (engine.gatehouse.admits(slot, run, NEVER)) return;
     engine.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : time);
     engine.enterFunction(slot);
   }

@@ -52,7 +52,7 @@ export class Job implements Run, Waiting {
 
   /** Its turn has come. */
   enter(engine: PoolEngine, slot: Slot, time: number | undefined): boolean {
-    if (engine.approaches(slot, this)) return true;
+    if (engine.gatehouse.admits(slot, this)) return true;
     engine.counters.queued--;
     engine.occupy(slot, this, time);
     engine.asyncContext.run(this.captured, engine.enterFunction, slot);

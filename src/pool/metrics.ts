@@ -45,6 +45,11 @@ export class PoolCounters {
   #wait: DurationHistogram | undefined;
   #run: DurationHistogram | undefined;
 
+  enqueued(): void {
+    this.queued++;
+    if (this.queued > this.peakQueued) this.peakQueued = this.queued;
+  }
+
   waited(duration: Milliseconds, time: Milliseconds, weight: number): void {
     this.#wait ??= new DurationHistogram(time);
     this.#wait.add(duration, time, weight);
