@@ -19,6 +19,7 @@ import { PoolCounters } from './metrics.js';
 import type { Run } from './run.js';
 import type { Slot } from './slot.js';
 import { Slots } from './slots.js';
+import type { Turnstile } from './turnstile.js';
 import { Watch } from './watch.js';
 
 interface EngineOptions {
@@ -31,6 +32,7 @@ interface EngineOptions {
   readonly adaptive: ConcurrencyLimit | undefined;
   readonly classify: ((result: Settled<unknown>) => Verdict) | undefined;
   readonly maxPause: Milliseconds;
+  readonly turnstile: (deadlines: Deadlines, wake: () => void) => Turnstile | undefined;
 }
 
 /**
@@ -63,9 +65,11 @@ export class PoolEngine {
   readonly kept: readonly unknown[];
   #asyncContext: AsyncContextPort | undefined;
 
-  constructor({ name, limit, perGroup, maxQueue, abortGrace, hooks, adaptive, classify, maxPause }: EngineOptions) {
+  constructor(options: EngineOptions) {
+    const { name, limit, perGroup, maxQueue, abortGrace, hooks, adaptive, classify, maxPause } = options;
     this.name = name;
     this.admission = new Admission(this, limit, perGroup);
+    this.admission.turnstile = options.turnstile(this.deadlines, () => this.admission.pump());
     this.feedback = new Feedback(this.admission, adaptive, classify, maxPause);
     this.#maxQueue = maxQueue;
     this.#abortGrace = abortGrace;
@@ -91,8 +95,7 @@ export class PoolEngine {
   /** Decides whether a run is timed, and reads the clock if so. */
   time(run: Run): void {
     if (this.#sampler.next()) this.#time(run, true);
-    else if (this.feedback.adaptive !== undefined) this.#time(run, false);
-    else if (!this.hooks.isEmpty && this.#announce.wantsTimes) this.#time(run, false);
+    else if (this.feedback.isOn || !this.hooks.isEmpty) this.#timeForOthers(run);
   }
 
   /** Starts a task inside its submission. */
@@ -285,6 +288,10 @@ export class PoolEngine {
   #tellRefusal(run: Run, reason: unknown): void {
     run.tell(false, reason);
     this.#announce.refused(run, reason);
+  }
+
+  #timeForOthers(run: Run): void {
+    if (this.feedback.adaptive !== undefined || this.#announce.wantsTimes) this.#time(run, false);
   }
 
   #time(run: Run, isSampled: boolean): void {

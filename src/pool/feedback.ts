@@ -12,8 +12,9 @@ import type { Ticket } from './ticket.js';
 
 /** What results tell: verdicts to the gates, samples to an adaptive limit, pauses to the rate limits. */
 export class Feedback {
-  /** Undefined: the limit is a number. */
-  adaptive: ConcurrencyLimit | undefined;
+  /** Do gates or an adaptive limit learn from results? Known to each start, so it is not worked out there. */
+  isOn = false;
+  #adaptive: ConcurrencyLimit | undefined;
   readonly #admission: Admission;
   readonly #classify: (result: Settled<unknown>) => Verdict;
   readonly #maxPause: Milliseconds;
@@ -25,14 +26,19 @@ export class Feedback {
     maxPause: Milliseconds,
   ) {
     this.#admission = admission;
-    this.adaptive = adaptive;
     this.#classify = classify ?? classifyResult;
     this.#maxPause = maxPause;
+    this.adaptive = adaptive;
   }
 
-  /** Do its gates or its limit learn from results? */
-  get isOn(): boolean {
-    return this.adaptive !== undefined || this.#admission.turnstile !== undefined;
+  /** Undefined: the limit is a number. */
+  get adaptive(): ConcurrencyLimit | undefined {
+    return this.#adaptive;
+  }
+
+  set adaptive(adaptive: ConcurrencyLimit | undefined) {
+    this.#adaptive = adaptive;
+    this.isOn = adaptive !== undefined || this.#admission.turnstile !== undefined;
   }
 
   /** The function has ended, or its caller was told of a timeout. */

@@ -78,9 +78,8 @@ export class PromisePool implements LocalGate, Executor, AsyncDisposable {
       hooks: options.hooks,
       classify: check.optionalCallable('classify', options.classify),
       maxPause: check.duration('maxPause', options.maxPause, 60_000),
+      turnstile: (deadlines, wake) => turnstileOf(options, deadlines, wake),
     });
-    const { admission, deadlines } = this.#engine;
-    admission.turnstile = turnstileOf(options, deadlines, () => admission.pump());
     this.#intake = new Intake(this.#engine, this.#timeout, queueTimeout);
     this.#quiet = new Quiet(this.#engine);
     this.#engine.onQuiet = () => this.#onQuiet();

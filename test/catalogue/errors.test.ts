@@ -5,12 +5,14 @@ import {
   ClosedError,
   type ErrorByCode,
   type ErrorCode,
+  GateRefusedError,
   isPacelineError,
   isRefusedError,
   MissingResultError,
   PacelineError,
   QueueFullError,
   QueueTimeoutError,
+  RateLimitedError,
   RefusedError,
   TimeoutError,
 } from '../../src/index.js';
@@ -23,9 +25,18 @@ const samples: { readonly [C in ErrorCode]: () => ErrorByCode[C] } = {
   CLEARED: () => new ClearedError({ source: 'x' }),
   TIMEOUT: () => new TimeoutError({ source: 'x', timeout: 50, option: 'timeout' }),
   MISSING_RESULT: () => new MissingResultError({ source: 'x', expected: 5, received: 4 }),
+  RATE_LIMITED: () => new RateLimitedError({ source: 'x', retryAfter: 50 }),
+  GATE_REFUSED: () => new GateRefusedError('`x` has no lease', { source: 'x', retryAfter: 50 }),
 };
 const rows = Object.entries(samples) as [ErrorCode, () => ErrorByCode[ErrorCode]][];
-const refusals: readonly ErrorCode[] = ['QUEUE_FULL', 'QUEUE_TIMEOUT', 'CLOSED', 'CLEARED'];
+const refusals: readonly ErrorCode[] = [
+  'QUEUE_FULL',
+  'QUEUE_TIMEOUT',
+  'CLOSED',
+  'CLEARED',
+  'RATE_LIMITED',
+  'GATE_REFUSED',
+];
 
 describe.each(rows)('%s', (code, make) => {
   test('is known by its code and by no other', () => {

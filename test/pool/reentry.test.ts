@@ -196,6 +196,10 @@ describe('in the middle of something', () => {
       maxQueue: 0,
       abortGrace: Number.POSITIVE_INFINITY,
       hooks: undefined,
+      adaptive: undefined,
+      classify: undefined,
+      maxPause: 0,
+      turnstile: () => undefined,
     });
     const map = { isBusy: true, askForMore: vi.fn(() => false), shutDown: () => {} };
     admission.maps.add(map);

@@ -54,6 +54,10 @@ describe('isPacelineError', () => {
       case 'QUEUE_TIMEOUT':
         expectTypeOf(error.timeout).toEqualTypeOf<number>();
         break;
+      case 'RATE_LIMITED':
+        expectTypeOf(error.retryAfter).toEqualTypeOf<number>();
+        break;
+      case 'GATE_REFUSED':
       case 'CLEARED':
         expectTypeOf(error.retryAfter).toEqualTypeOf<number | undefined>();
         break;
