@@ -15,12 +15,12 @@ export interface Permit extends Disposable {
   [Symbol.dispose](): void;
 }
 
-export type Told = (verdict: Verdict, retryAfter: Milliseconds | undefined) => void;
+type Told = (verdict: Verdict, retryAfter: Milliseconds | undefined) => void;
 
 export interface PermitOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onStarted?: (() => void) | undefined;
-  readonly onReport?: Told | undefined;
+  readonly onReport?: ((verdict: Verdict, retryAfter: Milliseconds | undefined) => void) | undefined;
 }
 
 export const VERDICTS: readonly Verdict[] = ['success', 'failure', 'overload', 'ignore'];
@@ -74,6 +74,9 @@ const NO_OPTIONS: PermitOptions = {};
  * @param onRelease called once, after the report.
  * @param options `signal` is read when somebody asks the permit for it, so it may be a getter that makes one.
  */
-export function createPermit(onRelease?: Told, options = NO_OPTIONS): Permit {
+export function createPermit(
+  onRelease?: (verdict: Verdict, retryAfter: Milliseconds | undefined) => void,
+  options = NO_OPTIONS,
+): Permit {
   return new OwnPermit(onRelease, options);
 }

@@ -30,7 +30,7 @@ export interface SimulationOptions {
   readonly failures?: number;
 }
 
-export interface Call {
+interface Call {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly verdict: LimitSample['verdict'];
