@@ -25,6 +25,13 @@ export interface LocalGate extends Gate {
   onChange(wake: () => void): () => void;
 }
 
+/** How a gate of ours says that it is shut for now, without giving a permit for that: undefined, or the refusal. */
+export const shut = Symbol.for('paceline.shut');
+
+export interface ShutGate {
+  [shut]?: () => RefusedError | undefined;
+}
+
 /** For gates of your own: `throw new GateRefusedError('maintenance', { retryAfter: 60_000 })`. */
 export class GateRefusedError extends RefusedError {
   override readonly code = 'GATE_REFUSED';

@@ -43,10 +43,10 @@ class OwnPermit implements Permit {
       options.onStarted?.();
     };
     this.report = (verdict, retryAfter) => {
-      oneOf('verdict', verdict, VERDICTS, 'success');
+      const known = oneOf('verdict', verdict, VERDICTS, 'success');
       if (isReported || isReleased) return;
       isReported = true;
-      options.onReport?.(verdict, retryAfter);
+      options.onReport?.(known, retryAfter);
     };
     this.release = (verdict = 'success', retryAfter) => {
       this.report(verdict, retryAfter);

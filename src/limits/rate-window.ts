@@ -3,7 +3,9 @@ import type { Milliseconds } from '../core/types.js';
 
 /** Units that started at one moment, or within `MERGED` ms. */
 interface Stamp {
-  /** When they no longer count. */
+  /** When the first of them would no longer count. */
+  readonly from: Milliseconds;
+  /** When none of them counts any more. */
   end: Milliseconds;
   units: number;
   /** All units since the sums began anew, these included. */
@@ -11,8 +13,8 @@ interface Stamp {
 }
 
 /**
- * Starts that are no further apart, ms, are one stamp, which counts from its last: at most so much too long. It bounds the memory of a
- * window with a very large limit.
+ * Starts within so many ms of the first of them are one stamp, which counts from the last: each at most so much too long. It bounds the memory
+ * of a window with a very large limit.
  */
 const MERGED = 0.05;
 
@@ -114,12 +116,12 @@ export class RateWindow {
     const end = time + this.interval;
     this.#total += units;
     const last = this.#stamps.at(-1);
-    if (last !== undefined && end - last.end <= MERGED) {
+    if (last !== undefined && end - last.from <= MERGED) {
       last.end = end;
       last.units += units;
       last.through = this.#total;
     } else {
-      this.#stamps.push({ end, units, through: this.#total });
+      this.#stamps.push({ from: end, end, units, through: this.#total });
     }
   }
 

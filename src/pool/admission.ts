@@ -1,10 +1,11 @@
 import { NEVER } from '../core/clock.js';
 import type { AcquireRequest, LocalGate } from '../core/gate.js';
 import type { Milliseconds } from '../core/types.js';
+import { reportError } from '../metrics/hooks.js';
 import type { PoolEngine } from './engine.js';
 import { type Group, Lanes, type Waiter } from './lanes.js';
 import type { Slot } from './slot.js';
-import { Ticket } from './ticket.js';
+import { Refusal, Ticket } from './ticket.js';
 import type { Turnstile } from './turnstile.js';
 
 /** What can wait for a slot: a task, or a `map` that wants to start its next item. */
@@ -32,7 +33,7 @@ export interface MapInProgress {
  * Who may start, and when: the limit, the pause, those who wait, and the maps that grow into what is left.
  *
  * A slot is handed on inside the reaction of the task that ended, so no turn is lost and nobody can barge in between: while it is
- * unsettled (a slot is free though somebody may start), a newcomer has to queue.
+ * unsettled (a slot is free though somebody may start) and somebody waits, a newcomer has to queue.
  */
 export class Admission {
   readonly lanes: Lanes<Waiting>;
@@ -46,6 +47,10 @@ export class Admission {
   approaching = 0;
   /** Undefined: there are no gates. */
   turnstile: Turnstile | undefined;
+  /** Somebody wants to know when it is worth asking again. */
+  isListenedTo = false;
+  /** Who said "not before I tell you" to the last who did not wait. */
+  #deniedBy: LocalGate | undefined;
   readonly #engine: PoolEngine;
   /** Ends the wait of each group that is held for its rate. */
   readonly #holds = new Map<Group<Waiting>, () => void>();
@@ -94,19 +99,17 @@ export class Admission {
     return this.lanes.length === 0 || (!this.isUnsettled && this.turnstile?.isWaiting !== true);
   }
 
-  /**
-   * Asks the gates for a newcomer that may start otherwise. Answers with its ticket, or with what refuses it; undefined: it has to wait, and
-   * will be asked for again when it does.
-   */
-  ask(request: AcquireRequest, _group: Group<Waiting>): Ticket | { readonly refused: unknown } | undefined {
-    const answer = this.tryAsk(request);
-    return typeof answer === 'number' ? undefined : answer;
-  }
-
-  /** One of this group has left the lanes from where it stood. */
-  buried(group: Group<Waiting>): void {
+  /** One of this group has left the lanes from where it stood. Answers whether that lets another go. */
+  buried(group: Group<Waiting>): boolean {
+    const wasHead = this.lanes.hasLostHead;
     this.lanes.bury(group);
     if (group.waiting === 0) this.#holds.get(group)?.();
+    return wasHead || this.lanes.length === 0;
+  }
+
+  /** Many have left at once. */
+  emptied(): void {
+    for (const [group, end] of this.#holds) if (group.waiting === 0) end();
   }
 
   /** A slot was left, and is at hand if it was not given up. */
@@ -142,8 +145,8 @@ export class Admission {
       engine.gatehouse.ticket = undefined;
     }
     if (slot !== undefined) engine.slots.giveBack(slot);
-    if (this.turnstile !== undefined && this.lanes.length === 0) this.#calm(this.turnstile);
     this.#isPumping = false;
+    if (this.turnstile !== undefined && this.lanes.length === 0) this.#calm(this.turnstile);
     this.isUnsettled = false;
     if (engine.isWatched) engine.onQuiet?.();
   }
@@ -162,18 +165,35 @@ export class Admission {
     this.pump();
   }
 
-  /** The same for somebody who does not wait: how long he would have to, ms. */
-  tryAsk(request: AcquireRequest): Ticket | { readonly refused: unknown } | Milliseconds {
+  /** Asks the gates for somebody who does not wait: how long he would have to, ms. */
+  tryAsk(request: AcquireRequest): Ticket | Refusal | Milliseconds {
     if (this.turnstile === undefined) return new Ticket();
     const answer = this.turnstile.ask(request);
-    if (answer instanceof Ticket || 'refused' in answer) return answer;
+    if (answer instanceof Ticket || answer instanceof Refusal) return answer;
     const wait = 'wait' in answer ? answer.wait : answer.groupWait;
-    // Whoever listens to this pool is to be told when that gate changes.
-    if (wait === NEVER && this.lanes.length === 0) this.turnstile.await(wait, answer.by);
+    this.#deniedBy = wait === NEVER ? answer.by : undefined;
+    if (this.isListenedTo) this.listen();
     return wait;
   }
 
-  /** The chosen head, if the gates let it in; its ticket is left with the engine. */
+  /** Whoever listens to this pool is to be told when the gate changes that said no to the last who did not wait. */
+  listen(): void {
+    this.isListenedTo = true;
+    if (this.#deniedBy === undefined || this.lanes.length > 0) return;
+    try {
+      this.turnstile?.await(NEVER, this.#deniedBy);
+    } catch (error) {
+      reportError('A gate failed', error);
+    }
+  }
+
+  /** Nobody listens to this pool. */
+  unlisten(): void {
+    this.isListenedTo = false;
+    if (this.lanes.length === 0) this.turnstile?.calm();
+  }
+
+  /** The chosen head, if the gates let it in; its ticket is left with the gatehouse. */
   #takeAdmitted(): Waiting | undefined {
     const turnstile = this.turnstile as Turnstile;
     for (let head = this.lanes.peek(); head !== undefined && this.hasFreeSlot; head = this.lanes.peek()) {
@@ -189,7 +209,7 @@ export class Admission {
         }
         answer.release('ignore');
       } else if (isStillHead) {
-        if ('refused' in answer) head.refuse(this.#engine, answer.refused);
+        if (answer instanceof Refusal) head.refuse(this.#engine, answer.reason);
         else if ('groupWait' in answer) this.#holdGroup(head.group, answer.groupWait, answer.by);
         else if (this.#await(head, answer.wait, answer.by)) return undefined;
       }

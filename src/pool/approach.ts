@@ -112,7 +112,6 @@ export class Approach {
   readonly #refused = (error: unknown): void => {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.ticket.release('ignore');
     this.#owner.turnedAway(this, error);
   };
 }

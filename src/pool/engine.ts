@@ -102,7 +102,7 @@ export class PoolEngine {
   startNow(run: Job, queueTimeout: Milliseconds): void {
     this.admission.lanes.enter(run.group);
     const slot = this.slots.take();
-    if (this.gatehouse.admits(slot, run, queueTimeout)) return;
+    if (this.gatehouse.sendsOn(slot, run, queueTimeout)) return;
     this.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : undefined);
     run.enterNow(this, slot);
   }
@@ -144,7 +144,8 @@ export class PoolEngine {
       this.refuse(job, this.queueTimeoutError(0), 'refused');
       return;
     }
-    if (counters.queued >= this.#maxQueue) {
+    // Those who ask gates have a slot: they stand in nobody's way here.
+    if (counters.queued - admission.approaching >= this.#maxQueue) {
       this.refuse(job, new QueueFullError({ source: name, maxQueue: this.#maxQueue }), 'refused');
       return;
     }
@@ -192,12 +193,12 @@ export class PoolEngine {
     this.counters.overdue++;
     if (this.#abortGrace !== NEVER) run.watch ??= new Watch(this, run);
     run.watch?.overdue(slot, this.#abortGrace);
+    run.tell(false, reason);
+    this.#announce.overdue(run);
     if (slot.ticket !== undefined) {
       if (outcome === 'timedOut') this.feedback.settled(slot, { status: 'rejected', reason });
       else this.feedback.report(slot, 'ignore', undefined);
     }
-    run.tell(false, reason);
-    this.#announce.overdue(run);
     run.abortWork(reason);
   }
 
@@ -216,6 +217,16 @@ export class PoolEngine {
     this.#handOn(undefined, time);
   }
 
+  /** A waiting task whose signal has aborted, and was not told yet, is not started. Answers whether it was one. */
+  dropIfAborted(run: Run): boolean {
+    const signal = run.watch?.abortedSignal;
+    if (signal === undefined) return false;
+    this.counters.queued--;
+    this.admission.lanes.leave(run.group);
+    this.refuse(run, signal.reason, 'aborted');
+    return true;
+  }
+
   /** A task never runs: counted, its caller told, then the hook. */
   refuse(run: Run, reason: unknown, counter: 'refused' | 'aborted'): void {
     this.#strike(run, counter);
@@ -228,13 +239,15 @@ export class PoolEngine {
     const approach = run.watch?.approach;
     this.counters.queued--;
     this.#strike(run, counter);
-    if (approach === undefined) admission.buried(run.group);
-    else this.gatehouse.retreat(approach, reason);
+    let letsGo = false;
+    if (approach === undefined) letsGo = admission.buried(run.group);
+    else this.gatehouse.retreat(approach);
     this.#tellRefusal(run, reason);
     if (approach !== undefined) {
+      approach.cancel(reason);
       run.left(false);
       this.#handOn(approach.slot, undefined);
-    } else if (admission.turnstile !== undefined) {
+    } else if (letsGo && admission.turnstile !== undefined) {
       admission.pump();
     }
     this.onQuiet?.();
@@ -244,6 +257,7 @@ export class PoolEngine {
   refuseAll(reason: unknown): number {
     const jobs = this.admission.lanes.remove((item) => item instanceof Job) as Job[];
     this.counters.queued -= jobs.length;
+    this.admission.emptied();
     // All are struck off before anybody is told: a hook may abort the signal of the next.
     for (const job of jobs) this.#strike(job, 'refused');
     for (const job of jobs) {

@@ -24,10 +24,10 @@ export class Gatehouse {
   }
 
   /**
-   * Sends the run there, if there are such gates. Answers whether it did.
+   * Sends the run to these gates, if there are any. Answers whether it did.
    * @param queueTimeout undefined: it is in the queue already.
    */
-  admits(slot: Slot, run: Run, queueTimeout?: Milliseconds): boolean {
+  sendsOn(slot: Slot, run: Run, queueTimeout?: Milliseconds): boolean {
     const engine = this.#engine;
     const { remotes = [] } = engine.admission.turnstile ?? {};
     if (remotes.length === 0) return false;
@@ -48,16 +48,14 @@ export class Gatehouse {
     return true;
   }
 
-  /** The run leaves before it was let in: the slot is free, and at the caller's hand. */
-  retreat(approach: Approach, reason: unknown): void {
+  /** The run leaves before it was let in. Its slot is free, but not handed on yet. */
+  retreat({ run, slot }: Approach): void {
     const { admission } = this.#engine;
-    const { run, slot } = approach;
     if (run.watch !== undefined) run.watch.approach = undefined;
     slot.run = undefined;
     admission.isUnsettled = true;
     admission.approaching--;
     admission.lanes.leave(run.group);
-    approach.cancel(reason);
   }
 
   get whenResumed(): Promise<void> | undefined {
@@ -66,12 +64,18 @@ export class Gatehouse {
 
   arrived({ slot, run, ticket }: Approach): void {
     const engine = this.#engine;
+    const signal = run.watch?.abortedSignal;
+    if (signal !== undefined) {
+      engine.refuseWaiting(run, signal.reason, 'aborted');
+      return;
+    }
     engine.admission.approaching--;
     engine.counters.queued--;
     if (run.watch !== undefined) run.watch.approach = undefined;
     this.ticket = ticket;
     engine.occupy(slot, run, undefined);
     run.enterNow(engine, slot);
+    if (engine.isWatched) engine.onQuiet?.();
   }
 
   turnedAway({ run }: Approach, reason: unknown): void {

@@ -10,7 +10,8 @@ import type { Slot } from './slot.js';
  */
 export class Hold extends Job {
   override enter(engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
-    if (engine.gatehouse.admits(slot, this)) return true;
+    if (engine.dropIfAborted(this)) return false;
+    if (engine.gatehouse.sendsOn(slot, this)) return true;
     engine.counters.queued--;
     engine.occupy(slot, this, time);
     this.enterNow(engine, slot);

@@ -1,6 +1,6 @@
 import { NEVER } from '../core/clock.js';
 import { ignore, markHandled, type Resolve } from '../core/deferred.js';
-import { ClosedError, type RefusedError } from '../core/errors.js';
+import { ClosedError, isRefusedError, type RefusedError } from '../core/errors.js';
 import { type AcquireRequest, GateRefusedError } from '../core/gate.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
@@ -12,6 +12,7 @@ import type { PoolEngine } from './engine.js';
 import { Hold } from './hold.js';
 import { Job } from './job.js';
 import type { Group, Level } from './lanes.js';
+import { Refusal, Ticket } from './ticket.js';
 import type { ExecuteOptions } from './types.js';
 import { Watch } from './watch.js';
 
@@ -50,9 +51,9 @@ export class Intake {
     }
     const group = this.#group(id);
     const answer = admission.mayStartNow(group) ? admission.tryAsk({ cost, group: id }) : NEVER;
-    if (typeof answer === 'number' || 'refused' in answer) {
+    if (!(answer instanceof Ticket)) {
       admission.lanes.forgetIfIdle(group);
-      return typeof answer === 'number' ? answer : (answer.refused as RefusedError);
+      return typeof answer === 'number' ? answer : refusalOf(answer.reason, name);
     }
     let permit: unknown;
     const hold = new Hold(undefined, group, Promise.resolve(), (value) => {
@@ -61,7 +62,7 @@ export class Intake {
     engine.counters.calls++;
     engine.wasIdle = false;
     engine.time(hold);
-    engine.gatehouse.ticket = answer;
+    if (engine.feedback.isOn) engine.gatehouse.ticket = answer;
     engine.startNow(hold, NEVER);
     if (!(permit instanceof Promise)) return permit as Permit;
     // A hook has closed the pool meanwhile.
@@ -110,20 +111,19 @@ export class Intake {
   #placeAtGates(job: Job, level: Level, queueTimeout: Milliseconds): void {
     const engine = this.#engine;
     const { admission } = engine;
+    const request = job.request();
     const mayStart = admission.mayStartNow(job.group);
-    const answer = mayStart ? admission.ask(job.request(), job.group) : admission.turnstile?.refusal(job.request());
+    const answer = mayStart ? admission.turnstile?.ask(request) : admission.turnstile?.refusal(request);
     // Not before: a gate that looks at this pool finds its counters in order.
     engine.counters.calls++;
-    if (answer === undefined) {
-      engine.enqueue(job, level, queueTimeout);
-    } else if ('refused' in answer) {
-      engine.refuse(job, answer.refused, 'refused');
-    } else if (admission.mayStartNow(job.group)) {
+    if (answer instanceof Refusal) {
+      engine.refuse(job, answer.reason, 'refused');
+    } else if (answer instanceof Ticket && admission.mayStartNow(job.group)) {
       engine.gatehouse.ticket = answer;
       engine.startNow(job, queueTimeout);
     } else {
-      // A gate of somebody's own making has come back to this pool, and what it brought has the slot.
-      answer.release('ignore');
+      // A ticket, still: a gate of somebody's own making has come back to this pool, and what it brought has the slot.
+      if (answer instanceof Ticket) answer.release('ignore');
       engine.enqueue(job, level, queueTimeout);
     }
   }
@@ -132,6 +132,11 @@ export class Intake {
     const { lanes } = this.#engine.admission;
     return id === undefined ? lanes.ungrouped : lanes.group(id, mapKey('group', id));
   }
+}
+
+/** What a gate threw may be anything. */
+function refusalOf(reason: unknown, source: string): RefusedError {
+  return isRefusedError(reason) ? reason : new GateRefusedError('A gate failed', { source, cause: reason });
 }
 
 function makeJob(task: Task<unknown> | undefined, group: Group<Waiting>): Job {

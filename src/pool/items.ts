@@ -289,6 +289,9 @@ export abstract class Items<I, R> implements MapInProgress {
     const { lanes } = admission;
     try {
       if (!this.#hasItem) this.#pull();
+      const { signal } = this.#options;
+      // Others are told of an abort first, perhaps, and may have freed the slot.
+      if (signal?.aborted === true) this.abort(signal.reason);
       const actual = this.#hasItem && this.#state === 'open' ? this.#groupOfNext() : undefined;
       // The source and the options' functions are the user's: they may have taken the slot, or paused the pool.
       if (actual !== undefined && admission.hasFreeSlot && (actual === counted || lanes.mayStart(actual))) {
@@ -325,7 +328,7 @@ export abstract class Items<I, R> implements MapInProgress {
     this.#item = undefined;
     engine.counters.calls++;
     engine.time(run);
-    if (engine.gatehouse.admits(slot, run, NEVER)) return;
+    if (engine.gatehouse.sendsOn(slot, run, NEVER)) return;
     engine.occupy(slot, run, run.watch?.isTimed === true ? run.watch.queuedAt : time);
     engine.enterFunction(slot);
   }

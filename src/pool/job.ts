@@ -52,7 +52,8 @@ export class Job implements Run, Waiting {
 
   /** Its turn has come. */
   enter(engine: PoolEngine, slot: Slot, time: number | undefined): boolean {
-    if (engine.gatehouse.admits(slot, this)) return true;
+    if (engine.dropIfAborted(this)) return false;
+    if (engine.gatehouse.sendsOn(slot, this)) return true;
     engine.counters.queued--;
     engine.occupy(slot, this, time);
     engine.asyncContext.run(this.captured, engine.enterFunction, slot);

@@ -131,6 +131,11 @@ export class Lanes<W extends Waiter> {
     return this.#pinned;
   }
 
+  /** What was looked at has died. */
+  get hasLostHead(): boolean {
+    return this.#pinned?.isDead === true;
+  }
+
   /** Takes out what starts next, if anything may. It counts as running in its group from now on. */
   take(): W | undefined {
     if (this.#waiting === 0) return undefined;

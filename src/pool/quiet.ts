@@ -34,7 +34,11 @@ export class Quiet {
     const listener = { wake: check.callable('wake', wake) };
     this.#wakes.add(listener);
     this.#engine.isWatched = true;
-    return () => void this.#wakes.delete(listener);
+    this.#engine.admission.listen();
+    return () => {
+      this.#wakes.delete(listener);
+      if (this.#wakes.size === 0) this.#engine.admission.unlisten();
+    };
   }
 
   look(): void {

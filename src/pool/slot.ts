@@ -2,7 +2,7 @@ import type { ItemRun } from './item-run.js';
 import type { Run } from './run.js';
 import type { Ticket } from './ticket.js';
 
-interface SlotOwner {
+export interface SlotOwner {
   /** What runs in the slot has settled. */
   ended(slot: Slot, isFulfilled: boolean, result: unknown): void;
 }

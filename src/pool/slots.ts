@@ -1,4 +1,4 @@
-import { Slot } from './slot.js';
+import { Slot, type SlotOwner } from './slot.js';
 
 /** Slots kept for the next run. More are made and dropped as they are needed. */
 const SPARE_SLOTS = 256;
@@ -9,10 +9,10 @@ export class Slots {
   readonly all = new Set<Slot>();
   /** Those that were given up, and whose work runs on. */
   readonly abandoned = new Set<Slot>();
-  readonly #owner: ConstructorParameters<typeof Slot>[0];
+  readonly #owner: SlotOwner;
   readonly #spare: Slot[] = [];
 
-  constructor(owner: ConstructorParameters<typeof Slot>[0]) {
+  constructor(owner: SlotOwner) {
     this.#owner = owner;
   }
 

@@ -2,6 +2,11 @@ import type { Permit } from '../core/permit.js';
 import type { Milliseconds, Verdict } from '../core/types.js';
 import { reportError } from '../metrics/hooks.js';
 
+/** It never starts: why. */
+export class Refusal {
+  constructor(readonly reason: unknown) {}
+}
+
 /** What a ticket needs of a permit. */
 export type Admitted = Pick<Permit, 'started' | 'report' | 'release'>;
 

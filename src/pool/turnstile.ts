@@ -1,26 +1,21 @@
 import { NEVER } from '../core/clock.js';
 import type { Deadline, Deadlines } from '../core/deadlines.js';
-import type { AcquireRequest, Gate, LocalGate } from '../core/gate.js';
+import { type AcquireRequest, type Gate, type LocalGate, type ShutGate, shut } from '../core/gate.js';
 import { type MapKey, mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
 import type { Milliseconds } from '../core/types.js';
 import type { RateLimit } from '../limits/rate-limiter.js';
 import { RateLimiter } from '../limits/rate-limiter.js';
 import { reportError } from '../metrics/hooks.js';
-import { type Admitted, Ticket } from './ticket.js';
+import { type Admitted, Refusal, Ticket } from './ticket.js';
 
 /** Fewer group records than this are left lying. */
 const SWEEP_FROM = 64;
 
-/** It never starts: the reason. */
-interface Refused {
-  readonly refused: unknown;
-}
-
 /** A ticket, or why something does not start now. */
 export type Answer =
   | Ticket
-  | Refused
+  | Refusal
   /** Not before so many ms, or before somebody wakes us. */
   | { readonly wait: Milliseconds; readonly by: LocalGate }
   /** The same, but only for its group. */
@@ -59,8 +54,8 @@ export class Turnstile {
     this.#perGroup = perGroup;
     this.#deadlines = deadlines;
     this.#wake = wake;
-    if (perGroup !== undefined) this.#limiterOf(undefined);
-    this.#groups.clear();
+    // Its options are checked now, not with the first task.
+    if (perGroup !== undefined) limiterFor(perGroup);
   }
 
   get countsCost(): boolean {
@@ -78,11 +73,17 @@ export class Turnstile {
   }
 
   /** For a task that has to wait for a slot anyway: is a gate shut for now? Takes nothing. */
-  refusal(request: AcquireRequest): { readonly refused: unknown } | undefined {
+  refusal(request: AcquireRequest): Refusal | undefined {
     for (const gate of this.#locals) {
+      const { [shut]: isShut } = gate as ShutGate;
+      if (isShut !== undefined) {
+        const reason = isShut.call(gate);
+        if (reason !== undefined) return new Refusal(reason);
+        continue;
+      }
       const answer = ask(gate, request);
       if (typeof answer === 'number') continue;
-      if ('refused' in answer) return answer;
+      if (answer instanceof Refusal) return answer;
       giveBack(answer);
     }
     return undefined;
@@ -141,7 +142,7 @@ export class Turnstile {
     let limiter = this.#groups.get(key);
     if (limiter === undefined) {
       if (this.#groups.size >= this.#sweepAt) this.#sweep();
-      limiter = new RateLimiter({ ...(this.#perGroup as RateLimit), name: 'perGroup.rateLimit' });
+      limiter = limiterFor(this.#perGroup as RateLimit);
       this.#groups.set(key, limiter);
     }
     return limiter;
@@ -153,15 +154,19 @@ export class Turnstile {
   }
 }
 
+function limiterFor(perGroup: RateLimit): RateLimiter {
+  return new RateLimiter({ ...perGroup, name: 'perGroup.rateLimit' });
+}
+
 function isLocal(gate: Gate): gate is LocalGate {
   const { tryAcquire, onChange } = gate as Partial<LocalGate>;
   return typeof tryAcquire === 'function' && typeof onChange === 'function';
 }
 
 /** All or none: what the ticket has goes back if this gate has nothing. Answers why not. */
-function addTo(ticket: Ticket, gate: LocalGate, request: AcquireRequest): Refused | Milliseconds | undefined {
+function addTo(ticket: Ticket, gate: LocalGate, request: AcquireRequest): Refusal | Milliseconds | undefined {
   const answer = ask(gate, request);
-  if (typeof answer === 'object' && !('refused' in answer)) {
+  if (typeof answer !== 'number' && !(answer instanceof Refusal)) {
     ticket.add(answer);
     return undefined;
   }
@@ -169,15 +174,15 @@ function addTo(ticket: Ticket, gate: LocalGate, request: AcquireRequest): Refuse
   return answer;
 }
 
-function ask(gate: LocalGate, request: AcquireRequest): Admitted | Refused | Milliseconds {
+function ask(gate: LocalGate, request: AcquireRequest): Admitted | Refusal | Milliseconds {
   try {
     const answer = gate instanceof RateLimiter ? gate.tryPlace(request) : gate.tryAcquire(request);
     if (typeof answer === 'number') return Number.isNaN(answer) ? 0 : Math.max(0, answer);
-    if (answer instanceof Error) return { refused: answer };
+    if (answer instanceof Error) return new Refusal(answer);
     if (typeof answer?.release === 'function') return answer;
-    return { refused: wrongType('gate.tryAcquire()', 'a permit, a refusal or a number', answer) };
+    return new Refusal(wrongType('gate.tryAcquire()', 'a permit, a refusal or a number', answer));
   } catch (error) {
-    return { refused: error };
+    return new Refusal(error);
   }
 }
 
