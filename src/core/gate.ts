@@ -28,8 +28,12 @@ export interface LocalGate extends Gate {
 /** How a gate of ours says that it is shut for now, without giving a permit for that: undefined, or the refusal. */
 export const shut = Symbol.for('paceline.shut');
 
-export interface ShutGate {
+/** Whether a gate of ours can answer at once: a pool cannot if one of its own gates is beyond this process. */
+export const isRemote = Symbol.for('paceline.isRemote');
+
+export interface OwnGate {
   [shut]?: () => RefusedError | undefined;
+  readonly [isRemote]?: boolean;
 }
 
 /** For gates of your own: `throw new GateRefusedError('maintenance', { retryAfter: 60_000 })`. */

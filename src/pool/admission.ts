@@ -6,7 +6,7 @@ import type { PoolEngine } from './engine.js';
 import { type Group, Lanes, type Waiter } from './lanes.js';
 import type { Slot } from './slot.js';
 import { Refusal, Ticket } from './ticket.js';
-import type { Turnstile } from './turnstile.js';
+import type { Answer, Turnstile } from './turnstile.js';
 
 /** What can wait for a slot: a task, or a `map` that wants to start its next item. */
 export interface Waiting extends Waiter {
@@ -56,6 +56,7 @@ export class Admission {
   readonly #holds = new Map<Group<Waiting>, () => void>();
   /** Of a pool with gates: inside its pump, which sees to all that happens meanwhile. */
   #isPumping = false;
+  #cameBack = false;
   #isPaused = false;
   #whenResumed: Promise<void> | undefined;
   #resume: (() => void) | undefined;
@@ -129,9 +130,11 @@ export class Admission {
     // A gate, a source or a task that the pump is busy with came back. One by one: of many that are refused each would be a level deeper.
     if (this.#isPumping) {
       if (free !== undefined) engine.slots.giveBack(free);
+      this.#cameBack = true;
       return;
     }
     this.#isPumping = this.turnstile !== undefined;
+    this.#cameBack = false;
     let slot = free;
     while (this.hasFreeSlot) {
       const next = this.turnstile === undefined ? this.lanes.take() : this.#takeAdmitted();
@@ -165,10 +168,29 @@ export class Admission {
     this.pump();
   }
 
+  /** Asks the gates for a newcomer, while nobody starts: a gate may come back to this pool. To be followed by `resettle`. */
+  alone<A>(ask: (turnstile: Turnstile) => A): A | undefined {
+    if (this.turnstile === undefined) return undefined;
+    const wasPumping = this.#isPumping;
+    this.#isPumping = true;
+    try {
+      return ask(this.turnstile);
+    } finally {
+      this.#isPumping = wasPumping;
+    }
+  }
+
+  /** What came back while the gates were asked has its turn now. */
+  resettle(): void {
+    if (!this.#cameBack || this.#isPumping) return;
+    this.#cameBack = false;
+    this.pump();
+  }
+
   /** Asks the gates for somebody who does not wait: how long he would have to, ms. */
   tryAsk(request: AcquireRequest): Ticket | Refusal | Milliseconds {
     if (this.turnstile === undefined) return new Ticket();
-    const answer = this.turnstile.ask(request);
+    const answer = this.alone((turnstile) => turnstile.ask(request)) as Answer;
     if (answer instanceof Ticket || answer instanceof Refusal) return answer;
     const wait = 'wait' in answer ? answer.wait : answer.groupWait;
     this.#deniedBy = wait === NEVER ? answer.by : undefined;

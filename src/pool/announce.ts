@@ -40,7 +40,7 @@ export class Announcer {
     this.#hooks.tell(onSettle, { name: this.#name, group: run.group.id, ...event });
   }
 
-  refused({ group, watch }: Run, reason: unknown): void {
+  refused({ group, watch }: Pick<Run, 'group' | 'watch'>, reason: unknown): void {
     const { onRefuse } = this.#hooks.listeners;
     if (onRefuse === undefined) return;
     const waited = watch?.isTimed === true ? now() - watch.queuedAt : 0;

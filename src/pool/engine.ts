@@ -7,14 +7,14 @@ import type { Milliseconds, Settled, Verdict } from '../core/types.js';
 import type { ConcurrencyLimit } from '../limits/concurrency-limit.js';
 import { HookSet } from '../metrics/hooks.js';
 import { Sampler } from '../metrics/sampler.js';
-import { Admission } from './admission.js';
+import { Admission, type Waiting } from './admission.js';
 import { Announcer } from './announce.js';
 import { QueueFullError, QueueTimeoutError } from './errors.js';
 import { Feedback } from './feedback.js';
 import { Gatehouse } from './gatehouse.js';
 import { POOL_HOOKS, type PoolHooks } from './hooks.js';
 import { Job } from './job.js';
-import type { Level } from './lanes.js';
+import type { Group, Level } from './lanes.js';
 import { PoolCounters } from './metrics.js';
 import type { Run } from './run.js';
 import type { Slot } from './slot.js';
@@ -225,6 +225,13 @@ export class PoolEngine {
     this.admission.lanes.leave(run.group);
     this.refuse(run, signal.reason, 'aborted');
     return true;
+  }
+
+  /** A gate refuses an item of `map`, which has no run yet. */
+  refuseItem(group: Group<Waiting>, reason: unknown): void {
+    this.counters.calls++;
+    this.counters.refused++;
+    this.#announce.refused({ group, watch: undefined }, reason);
   }
 
   /** A task never runs: counted, its caller told, then the hook. */

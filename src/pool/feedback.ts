@@ -67,7 +67,8 @@ export class Feedback {
     if (watch === undefined || !watch.isTimed) return;
     try {
       const limit = adaptive.onSample({ runMs: atMs - watch.startedAt, inFlight, verdict, atMs });
-      if (Number.isInteger(limit) && limit >= 1) this.#admission.resize(limit);
+      if (!Number.isInteger(limit) || limit < 1) return;
+      this.#admission.resize(Math.min(Math.max(limit, adaptive.min), adaptive.max));
     } catch (error) {
       reportError('`onSample` of an adaptive limit failed', error);
     }

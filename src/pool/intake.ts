@@ -53,6 +53,7 @@ export class Intake {
     const answer = admission.mayStartNow(group) ? admission.tryAsk({ cost, group: id }) : NEVER;
     if (!(answer instanceof Ticket)) {
       admission.lanes.forgetIfIdle(group);
+      admission.resettle();
       return typeof answer === 'number' ? answer : refusalOf(answer.reason, name);
     }
     let permit: unknown;
@@ -64,6 +65,7 @@ export class Intake {
     engine.time(hold);
     if (engine.feedback.isOn) engine.gatehouse.ticket = answer;
     engine.startNow(hold, NEVER);
+    admission.resettle();
     if (!(permit instanceof Promise)) return permit as Permit;
     // A hook has closed the pool meanwhile.
     markHandled(permit);
@@ -101,6 +103,7 @@ export class Intake {
       this.#placeAtGates(job, level, queueTimeout);
     } else {
       engine.counters.calls++;
+      job.watch?.listen();
       engine.time(job);
       if (engine.admission.mayStartNow(job.group)) engine.startNow(job, queueTimeout);
       else engine.enqueue(job, level, queueTimeout);
@@ -113,9 +116,18 @@ export class Intake {
     const { admission } = engine;
     const request = job.request();
     const mayStart = admission.mayStartNow(job.group);
-    const answer = mayStart ? admission.turnstile?.ask(request) : admission.turnstile?.refusal(request);
+    const answer = admission.alone((turnstile) => (mayStart ? turnstile.ask(request) : turnstile.refusal(request)));
     // Not before: a gate that looks at this pool finds its counters in order.
     engine.counters.calls++;
+    const { watch } = job;
+    if (watch?.signal?.aborted === true) {
+      // A gate came back to whoever holds that signal.
+      if (answer instanceof Ticket) answer.release('ignore');
+      engine.refuse(job, watch.signal.reason, 'aborted');
+      admission.resettle();
+      return;
+    }
+    watch?.listen();
     if (answer instanceof Refusal) {
       engine.refuse(job, answer.reason, 'refused');
     } else if (answer instanceof Ticket && admission.mayStartNow(job.group)) {
@@ -126,6 +138,7 @@ export class Intake {
       if (answer instanceof Ticket) answer.release('ignore');
       engine.enqueue(job, level, queueTimeout);
     }
+    admission.resettle();
   }
 
   #group(id: Key | undefined): Group<Waiting> {

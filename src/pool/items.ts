@@ -46,7 +46,8 @@ class Standing implements Waiting {
     return this.items.request(this.group);
   }
 
-  refuse(_engine: PoolEngine, reason: unknown): void {
+  refuse(engine: PoolEngine, reason: unknown): void {
+    engine.refuseItem(this.group, reason);
     this.items.fail(reason);
   }
 }
@@ -137,7 +138,7 @@ export abstract class Items<I, R> implements MapInProgress {
   enter(slot: Slot, counted: Group<Waiting>, time: Milliseconds | undefined): boolean {
     this.#standing = undefined;
     let isTaken = false;
-    this.#inContext(() => {
+    this.inContext(() => {
       isTaken = this.#step(slot, counted, time);
     });
     this.#hunger();
@@ -147,7 +148,7 @@ export abstract class Items<I, R> implements MapInProgress {
   /** With an item in hand, and in the lanes under the item's own group, it stays there and says what it would start. */
   request(group: Group<Waiting>): AcquireRequest | undefined {
     if (!this.#hasItem) {
-      this.#inContext(() => {
+      this.inContext(() => {
         try {
           this.#pull();
         } catch (error) {
@@ -294,7 +295,8 @@ export abstract class Items<I, R> implements MapInProgress {
       if (signal?.aborted === true) this.abort(signal.reason);
       const actual = this.#hasItem && this.#state === 'open' ? this.#groupOfNext() : undefined;
       // The source and the options' functions are the user's: they may have taken the slot, or paused the pool.
-      if (actual !== undefined && admission.hasFreeSlot && (actual === counted || lanes.mayStart(actual))) {
+      const hasRoom = admission.hasFreeSlot && this.#items.length < this.#options.concurrency;
+      if (actual !== undefined && hasRoom && (actual === counted || lanes.mayStart(actual))) {
         // In this order, as the record of a group that is left by its last is forgotten.
         lanes.enter(actual);
         lanes.leave(counted);
@@ -335,31 +337,38 @@ export abstract class Items<I, R> implements MapInProgress {
 
   #pull(): void {
     const { source, isAsync } = this.#options;
-    let result: IteratorResult<I> | Promise<IteratorResult<I>>;
+    // Also while a synchronous one runs: it may come back to this pool.
+    this.#isPulling = true;
+    let hasAnswered = false;
     try {
-      result = source.next();
+      const result = source.next();
+      hasAnswered = true;
+      if (isAsync) {
+        observe(Promise.resolve(result), this.#arrived, this.#notArrived);
+        return;
+      }
+      this.#take(result as IteratorResult<I>);
     } catch (error) {
       // A source that throws is at its end: it is not closed again.
-      this.#isExhausted = true;
+      if (!hasAnswered) this.#isExhausted = true;
+      this.#isPulling = false;
       throw error;
     }
-    if (!isAsync) {
-      this.#take(result as IteratorResult<I>);
-      return;
-    }
-    this.#isPulling = true;
-    observe(Promise.resolve(result), this.#arrived, this.#notArrived);
+    this.#isPulling = false;
   }
 
   readonly #arrived = (result: IteratorResult<I>): void => {
-    this.#isPulling = false;
-    if (this.#state !== 'open') return;
-    try {
-      this.#take(result);
-      this.goOn();
-    } catch (error) {
-      this.fail(error);
+    if (this.#state === 'open') {
+      try {
+        this.#take(result);
+      } catch (error) {
+        this.#isPulling = false;
+        this.fail(error);
+        return;
+      }
     }
+    this.#isPulling = false;
+    if (this.#state === 'open') this.goOn();
   };
 
   readonly #notArrived = (error: unknown): void => {
@@ -381,7 +390,7 @@ export abstract class Items<I, R> implements MapInProgress {
     this.#hasItem = true;
   }
 
-  #inContext(work: () => void): void {
+  protected inContext(work: () => void): void {
     this.engine.asyncContext.run(this.#captured, work, undefined);
   }
 

@@ -2,7 +2,7 @@ import { AbortSubscription } from '../core/abort.js';
 import { NEVER, now } from '../core/clock.js';
 import { ignore } from '../core/deferred.js';
 import { ClosedError, type RefusedError } from '../core/errors.js';
-import { type AcquireRequest, type LocalGate, shut } from '../core/gate.js';
+import { type AcquireRequest, isRemote, type LocalGate, shut } from '../core/gate.js';
 import * as check from '../core/options.js';
 import type { Permit } from '../core/permit.js';
 import type {
@@ -220,6 +220,11 @@ export class PromisePool implements LocalGate, Executor, AsyncDisposable {
   /** `wake` is called when a slot has come free, or the pool closes. Returns the function that ends it. */
   onChange(wake: () => void): () => void {
     return this.#quiet.onChange(wake);
+  }
+
+  /** @internal */
+  get [isRemote](): boolean {
+    return (this.#engine.admission.turnstile?.remotes.length ?? 0) > 0;
   }
 
   /** @internal */

@@ -101,7 +101,7 @@ export class StreamItems<I, R> extends Items<I, R> implements AsyncGenerator<R, 
   #open(): void {
     this.#state = 'open';
     if (this.engine.isClosing) this.abort(new ClosedError({ source: this.engine.name }));
-    else this.begin();
+    else this.inContext(() => this.begin());
   }
 
   /** Answers those who wait, in turn: with a result, with the failure once, with the end. */
@@ -129,7 +129,7 @@ export class StreamItems<I, R> extends Items<I, R> implements AsyncGenerator<R, 
 
   readonly #deliver = (): void => {
     this.#delivered = this.#read;
-    if (this.#state === 'open') this.goOn();
+    if (this.#state === 'open') this.inContext(() => this.goOn());
   };
 
   async #leave(reason: unknown): Promise<void> {

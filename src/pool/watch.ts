@@ -26,7 +26,8 @@ export class Watch {
   readonly #run: Run;
   readonly #timeout: Milliseconds;
   #subscription: AbortSubscription | undefined;
-  readonly #signal: AbortSignal | undefined;
+  /** Its caller's. */
+  readonly signal: AbortSignal | undefined;
   /** Undefined while it waits. */
   #slot: Slot | undefined;
   /** The wait's, then the run's, then the grace's: never two at once. */
@@ -36,13 +37,17 @@ export class Watch {
     this.#engine = engine;
     this.#run = run;
     this.#timeout = timeout;
-    this.#signal = signal;
-    if (signal !== undefined) this.#subscription = new AbortSubscription(signal, this);
+    this.signal = signal;
+  }
+
+  /** Hears of its caller's abort from now on. Not before it has its place: an abort takes it out of there. */
+  listen(): void {
+    if (this.signal !== undefined) this.#subscription = new AbortSubscription(this.signal, this);
   }
 
   /** Its caller's signal, if that has aborted and we are still to be told of it: others are told first. */
   get abortedSignal(): AbortSignal | undefined {
-    return this.#subscription !== undefined && this.#signal?.aborted === true ? this.#signal : undefined;
+    return this.#subscription !== undefined && this.signal?.aborted === true ? this.signal : undefined;
   }
 
   get isTimed(): boolean {

@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { LocalGate } from '../../../src/core/gate.js';
+import { GateRefusedError, type LocalGate } from '../../../src/core/gate.js';
 import { createPermit, type Permit } from '../../../src/core/permit.js';
+import { RateLimiter } from '../../../src/limits/index.js';
 import { RateWindow } from '../../../src/limits/rate-window.js';
 import { PromisePool } from '../../../src/pool/index.js';
 import { hang } from '../gates-support.js';
@@ -204,5 +206,107 @@ describe('who is told what first, and who goes next', () => {
     const pool = new PromisePool({ concurrency: 2, gates: [shutGate({ tryAcquire: permit })] });
     expect(await pool.execute(() => 'ran')).toBe('ran');
     expect(released).toBe(1);
+  });
+
+  test.each([
+    ['gives a permit', (): ReturnType<LocalGate['tryAcquire']> => createPermit()],
+    ['refuses', () => new GateRefusedError('no')],
+    ['makes it wait', () => NEVER],
+  ])('a gate that aborts the very task it is asked for, and then %s', async (_, answer) => {
+    const control = new AbortController();
+    const gate = shutGate({
+      tryAcquire: () => {
+        control.abort('left');
+        return answer();
+      },
+    });
+    const pool = new PromisePool({ concurrency: 2, gates: [gate] });
+    const task = vi.fn();
+    expect(await rejection(pool.execute(task, { signal: control.signal }))).toBe('left');
+    expect(task).not.toHaveBeenCalled();
+    expect(pool.getMetrics()).toMatchObject({ calls: 1, aborted: 1, refused: 0, queued: 0, running: 0 });
+  });
+
+  test('a permit that goes back and thereby ends another task is not lost, nor is that of anybody else', async () => {
+    const control = new AbortController();
+    let held = 0;
+    let answers = 0;
+    const first = shutGate({
+      tryAcquire: () => {
+        held++;
+        return createPermit(() => {
+          held--;
+          control.abort('left');
+        });
+      },
+    });
+    const second = shutGate({ tryAcquire: () => (answers++ === 0 ? 3 : createPermit()) });
+    const pool = new PromisePool({ concurrency: 2, gates: [first, second] });
+    const all = [pool.execute(() => 'a'), rejection(pool.execute(() => 'b', { signal: control.signal }))];
+    await vi.advanceTimersByTimeAsync(10);
+    expect(await all[0]).toBe('a');
+    await all[1];
+    expect(held).toBe(0);
+    expect(pool.getMetrics()).toMatchObject({ queued: 0, running: 0 });
+  });
+
+  test('an item that a gate refuses is a call that was refused', async () => {
+    const refused = vi.fn();
+    const rateLimit = new RateLimiter({ limit: 1, interval: 100, maxWait: 0 });
+    const pool = new PromisePool({ concurrency: 1, rateLimit, hooks: { onRefuse: refused } });
+    await pool.execute(() => 1);
+    expect(await rejection(pool.map([1, 2], (x) => x))).toMatchObject({ code: 'RATE_LIMITED' });
+    expect(pool.getMetrics()).toMatchObject({ calls: 2, fulfilled: 1, refused: 1 });
+    expect(refused).toHaveBeenCalledOnce();
+  });
+
+  test('a pool whose own gates lie beyond this process is such a gate itself', async () => {
+    const inner = new PromisePool({ concurrency: 1, gates: [{ acquire: async () => createPermit() }] });
+    const outer = new PromisePool({ concurrency: 3, gates: [inner] });
+    expect(await Promise.all([1, 2, 3].map((x) => outer.execute(() => x)))).toEqual([1, 2, 3]);
+    expect(inner.getMetrics()).toMatchObject({ fulfilled: 3, peakRunning: 1 });
+  });
+
+  test('a source that comes back to its own map does not lift the limit of that', async () => {
+    const pool = new PromisePool({ concurrency: 5 });
+    let running = 0;
+    let most = 0;
+    function* source() {
+      for (let i = 0; i < 20; i++) {
+        void pool.execute(() => {});
+        pool.concurrency = 5 + (i % 2);
+        yield i;
+      }
+    }
+    const work = async () => {
+      most = Math.max(most, ++running);
+      await turns(2);
+      running--;
+    };
+    await pool.map(source(), work, { concurrency: 2 });
+    expect(most).toBe(2);
+  });
+
+  test('the items of a stream run in the context of who made it, whether the pool is free or busy', async () => {
+    const store = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    for (const isBusy of [false, true]) {
+      const pool = new PromisePool({ concurrency: 1 });
+      const permit = isBusy ? await pool.acquire() : undefined;
+      const stream = store.run('creator', () => pool.stream([1, 2, 3], () => void seen.push(store.getStore())));
+      await store.run('reader', async () => {
+        const first = stream.next();
+        permit?.release();
+        await first;
+        for await (const _ of stream);
+      });
+    }
+    expect(seen).toEqual(Array(6).fill('creator'));
+  });
+
+  test('an algorithm that leaves its own bounds is held in them', async () => {
+    const pool = new PromisePool({ concurrency: { initial: 1, min: 1, max: 5, onSample: () => 1e9 } });
+    await pool.execute(() => 1);
+    expect(pool.concurrency).toBe(5);
   });
 });
