@@ -25,15 +25,12 @@ export interface LocalGate extends Gate {
   onChange(wake: () => void): () => void;
 }
 
-/** How a gate of ours says that it is shut for now, without giving a permit for that: undefined, or the refusal. */
-export const shut = Symbol.for('paceline.shut');
-
-/** Whether a gate of ours can answer at once: a pool cannot if one of its own gates is beyond this process. */
-export const isRemote = Symbol.for('paceline.isRemote');
-
+/** What gates of ours tell each other. Not by symbols: a class with such members would stay in every bundle. */
 export interface OwnGate {
-  [shut]?: () => RefusedError | undefined;
-  readonly [isRemote]?: boolean;
+  /** Is it shut for now? Answers why, and gives no permit to tell. */
+  shutReason?(): RefusedError | undefined;
+  /** It cannot answer at once: one of its own gates is beyond this process. */
+  readonly isRemote?: boolean;
 }
 
 /** For gates of your own: `throw new GateRefusedError('maintenance', { retryAfter: 60_000 })`. */

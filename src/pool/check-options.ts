@@ -54,6 +54,8 @@ export function limitOf(concurrency: number | ConcurrencyLimit): {
     return { limit: check.limit('concurrency', concurrency), adaptive: undefined };
   }
   check.callable('concurrency.onSample', concurrency.onSample);
+  check.positiveInteger('concurrency.min', concurrency.min);
+  check.limit('concurrency.max', concurrency.max);
   return { limit: check.positiveInteger('concurrency.initial', concurrency.initial), adaptive: concurrency };
 }
 

@@ -2,7 +2,7 @@ import { AbortSubscription } from '../core/abort.js';
 import { NEVER, now } from '../core/clock.js';
 import { ignore } from '../core/deferred.js';
 import { ClosedError, type RefusedError } from '../core/errors.js';
-import { type AcquireRequest, isRemote, type LocalGate, shut } from '../core/gate.js';
+import type { AcquireRequest, LocalGate } from '../core/gate.js';
 import * as check from '../core/options.js';
 import type { Permit } from '../core/permit.js';
 import type {
@@ -223,12 +223,12 @@ export class PromisePool implements LocalGate, Executor, AsyncDisposable {
   }
 
   /** @internal */
-  get [isRemote](): boolean {
+  get isRemote(): boolean {
     return (this.#engine.admission.turnstile?.remotes.length ?? 0) > 0;
   }
 
   /** @internal */
-  [shut](): RefusedError | undefined {
+  shutReason(): RefusedError | undefined {
     return this.#engine.isClosing ? new ClosedError({ source: this.name }) : undefined;
   }
 

@@ -1,6 +1,6 @@
 import { NEVER } from '../core/clock.js';
 import type { Deadline, Deadlines } from '../core/deadlines.js';
-import { type AcquireRequest, type Gate, isRemote, type LocalGate, type OwnGate, shut } from '../core/gate.js';
+import type { AcquireRequest, Gate, LocalGate, OwnGate } from '../core/gate.js';
 import { type MapKey, mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
 import type { Milliseconds } from '../core/types.js';
@@ -75,9 +75,9 @@ export class Turnstile {
   /** For a task that has to wait for a slot anyway: is a gate shut for now? Takes nothing. */
   refusal(request: AcquireRequest): Refusal | undefined {
     for (const gate of this.#locals) {
-      const { [shut]: isShut } = gate as OwnGate;
-      if (isShut !== undefined) {
-        const reason = isShut.call(gate);
+      const own = gate as OwnGate;
+      if (own.shutReason !== undefined) {
+        const reason = own.shutReason();
         if (reason !== undefined) return new Refusal(reason);
         continue;
       }
@@ -159,8 +159,8 @@ function limiterFor(perGroup: RateLimit): RateLimiter {
 }
 
 function isLocal(gate: Gate): gate is LocalGate {
-  const { tryAcquire, onChange, [isRemote]: remote } = gate as Partial<LocalGate> & OwnGate;
-  return remote !== true && typeof tryAcquire === 'function' && typeof onChange === 'function';
+  const { tryAcquire, onChange, isRemote } = gate as Partial<LocalGate> & OwnGate;
+  return isRemote !== true && typeof tryAcquire === 'function' && typeof onChange === 'function';
 }
 
 /** All or none: what the ticket has goes back if this gate has nothing. Answers why not. */
