@@ -8,8 +8,11 @@ interface ProcessLike {
 }
 
 export interface AsyncContextPort {
-  /** The context of this moment. @param promise one that was made in it. Undefined: there is none. */
-  capture(promise: Promise<unknown>): unknown;
+  /**
+   * The context of this moment. Undefined: there is none.
+   * @param promise one that was made in it. @param isReused it is to be run in more than once: what one run leaves in it must not reach the next.
+   */
+  capture(promise: Promise<unknown>, isReused?: boolean): unknown;
   /** Calls `fn(argument)` in a captured context. `fn` must not throw. */
   run<A>(captured: unknown, fn: (argument: A) => void, argument: A): void;
 }
@@ -43,16 +46,18 @@ export function chooseAsyncContext(): AsyncContextPort {
 
   // Node: by the promise's own id (20, 22) and by frame (24), whichever is in force.
   return {
-    capture: (promise) =>
+    capture: (promise, isReused) =>
       (frame && new Type(NAME, 0)[frame]) ??
       // Without an id, running "in" a promise would corrupt Node's stack of hooks, which ends the process.
-      (typeof (promise as unknown as Resource)[id] === 'number' ? promise : undefined),
+      (typeof (promise as unknown as Resource)[id] === 'number' ? (isReused ? { ...promise } : promise) : undefined),
     run(captured, fn, argument) {
       let resource = captured;
       if (captured === undefined) {
         // New each time: what a task enters with `enterWith` stays on its resource.
         resource = { [id]: probe[id], [trigger]: 0 };
-      } else if (!(captured instanceof Promise)) {
+      } else if (typeof (captured as Resource)[id] === 'number') {
+        if (!(captured instanceof Promise)) resource = { ...captured };
+      } else {
         // The probe takes each frame in turn: `runInAsyncScope` reads it at entry and never again.
         probe[frame as symbol] = captured;
         resource = probe;

@@ -90,7 +90,7 @@ export abstract class Items<I, R> implements MapInProgress {
   constructor(options: ItemsOptions<I, R>, promise: Promise<unknown>) {
     this.#options = options;
     this.engine = options.engine;
-    this.#captured = this.engine.asyncContext.capture(promise);
+    this.#captured = this.engine.asyncContext.capture(promise, true);
   }
 
   /** Where an item's result goes. */

@@ -309,4 +309,37 @@ describe('who is told what first, and who goes next', () => {
     await pool.execute(() => 1);
     expect(pool.concurrency).toBe(5);
   });
+
+  // Node 20 keeps the stores on a resource: what one run of it left there, or had there for a moment, was there for the next.
+  test('items run in the context of their map, whatever one of them enters, and from wherever they are started', async () => {
+    const store = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    let isFirst = true;
+    const pool: PromisePool = new PromisePool({
+      concurrency: 1,
+      hooks: {
+        onStart: () => {
+          if (!isFirst) return;
+          isFirst = false;
+          // Started from inside the first item's start, in the context of somebody else.
+          store.run('other', () => {
+            pool.concurrency = 3;
+          });
+        },
+      },
+    });
+    const items = store.run('map', () =>
+      pool.map(
+        [1, 2, 3, 4, 5, 6],
+        async () => {
+          seen.push(store.getStore());
+          store.enterWith('entered');
+          await turns(1);
+        },
+        { group: 'g' },
+      ),
+    );
+    await items;
+    expect(seen).toEqual(Array(6).fill('map'));
+  });
 });
