@@ -295,8 +295,7 @@ export abstract class Items<I, R> implements MapInProgress {
       if (signal?.aborted === true) this.abort(signal.reason);
       const actual = this.#hasItem && this.#state === 'open' ? this.#groupOfNext() : undefined;
       // The source and the options' functions are the user's: they may have taken the slot, or paused the pool.
-      const hasRoom = admission.hasFreeSlot && this.#items.length < this.#options.concurrency;
-      if (actual !== undefined && hasRoom && (actual === counted || lanes.mayStart(actual))) {
+      if (actual !== undefined && admission.hasFreeSlot && (actual === counted || lanes.mayStart(actual))) {
         // In this order, as the record of a group that is left by its last is forgotten.
         lanes.enter(actual);
         lanes.leave(counted);
