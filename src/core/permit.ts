@@ -3,9 +3,12 @@ import type { Milliseconds, Verdict } from './types.js';
 
 /** The right to do one piece of work. `using permit = await pool.acquire()` gives it back at the end of the block. */
 export interface Permit extends Disposable {
-  /** Aborts when the right is lost early: its owner was closed. */
+  /** Aborts when the right is lost early: the gate was closed, a lease in Redis ran out. */
   readonly signal: AbortSignal;
-  /** The work begins. A permit of a pool is counted as started when it is given. */
+  /**
+   * The work begins: a rate window counts from here. A permit released before gives its place back, save that of a pool, whose work has begun
+   * when it is given.
+   */
   started(): void;
   /** The caller has its answer, though the work may still run. Only the first report counts. */
   report(verdict: Verdict, retryAfter?: Milliseconds): void;
@@ -18,8 +21,11 @@ export interface Permit extends Disposable {
 type Told = (verdict: Verdict, retryAfter: Milliseconds | undefined) => void;
 
 export interface PermitOptions {
+  /** Aborts when the right is lost early. May be a getter: it is read when somebody asks for it. Default: never aborts. */
   readonly signal?: AbortSignal | undefined;
+  /** Called once, at most. */
   readonly onStarted?: (() => void) | undefined;
+  /** Called once, before `onRelease` at the latest. */
   readonly onReport?: ((verdict: Verdict, retryAfter: Milliseconds | undefined) => void) | undefined;
 }
 
@@ -72,7 +78,6 @@ const NO_OPTIONS: PermitOptions = {};
  * A permit: each of its moments happens once, whoever calls how often. Its methods may be taken off it.
  *
  * @param onRelease called once, after the report.
- * @param options `signal` is read when somebody asks the permit for it, so it may be a getter that makes one.
  */
 export function createPermit(
   onRelease?: (verdict: Verdict, retryAfter: Milliseconds | undefined) => void,

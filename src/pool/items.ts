@@ -11,6 +11,7 @@ import type { PoolEngine } from './engine.js';
 import { ItemRun } from './item-run.js';
 import type { Group, Level } from './lanes.js';
 import type { Slot } from './slot.js';
+import { Standing } from './standing.js';
 import type { ItemContext, ItemWork } from './types.js';
 import { Watch } from './watch.js';
 
@@ -27,29 +28,6 @@ export interface ItemsOptions<I, R> {
   readonly group: Key | ((item: I) => Key) | undefined;
   readonly cost: number | ((item: I) => number) | undefined;
   readonly signal: AbortSignal | undefined;
-}
-
-/** One place in the lanes. A new one each time: what was left before is a tombstone for ever. */
-class Standing implements Waiting {
-  isDead = false;
-
-  constructor(
-    readonly items: Items<never, never>,
-    readonly group: Group<Waiting>,
-  ) {}
-
-  enter(_engine: PoolEngine, slot: Slot, time: Milliseconds | undefined): boolean {
-    return this.items.enter(slot, this.group, time);
-  }
-
-  request(): AcquireRequest | undefined {
-    return this.items.request(this.group);
-  }
-
-  refuse(engine: PoolEngine, reason: unknown): void {
-    engine.refuseItem(this.group, reason);
-    this.items.fail(reason);
-  }
 }
 
 /**
@@ -257,7 +235,7 @@ export abstract class Items<I, R> implements MapInProgress {
       const { group, level } = this.#options;
       const { lanes } = this.engine.admission;
       const waitsIn = typeof group === 'function' && !this.#hasItem ? lanes.undecided : this.#groupOfNext();
-      this.#standing = new Standing(this as never, waitsIn);
+      this.#standing = new Standing(this, waitsIn);
       lanes.push(this.#standing, level, waitsIn);
       return true;
     } catch (error) {

@@ -123,7 +123,7 @@ export class PromisePool implements LocalGate, Executor, AsyncDisposable {
    * The task gets a signal that aborts on the caller's abort, on `timeout` and on `close`. The caller is then answered at once; a
    * task that does not listen runs on and keeps its slot (it is overdue).
    *
-   * @throws {RefusedError} it never ran: queue full, waited too long, cleared, closed.
+   * @throws {RefusedError} it never ran: queue full, waited too long, cleared, closed, a gate said no.
    * @throws {TimeoutError} it ran longer than `timeout`.
    */
   execute<T>(task: Task<T>, options?: ExecuteOptions): Promise<T> {
