@@ -1,4 +1,6 @@
 import type { MissingResultError } from '../batch/errors.js';
+import type { CircuitOpenError } from '../breaker/circuit-open-error.js';
+import type { ReaderBehindError } from '../coalescer/reader-behind-error.js';
 import { type ClosedError, type ErrorCode, isBranded, type TimeoutError } from '../core/errors.js';
 import type { GateRefusedError } from '../core/gate.js';
 import type { RateLimitedError } from '../limits/rate-limited-error.js';
@@ -12,7 +14,9 @@ export interface ErrorByCode {
   CLEARED: ClearedError;
   TIMEOUT: TimeoutError;
   MISSING_RESULT: MissingResultError;
+  READER_BEHIND: ReaderBehindError;
   RATE_LIMITED: RateLimitedError;
+  CIRCUIT_OPEN: CircuitOpenError;
   GATE_REFUSED: GateRefusedError;
 }
 

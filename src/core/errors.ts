@@ -17,7 +17,9 @@ export type ErrorCode =
   | 'CLEARED'
   | 'TIMEOUT'
   | 'MISSING_RESULT'
+  | 'READER_BEHIND'
   | 'RATE_LIMITED'
+  | 'CIRCUIT_OPEN'
   | 'GATE_REFUSED';
 
 /** Root of our errors. A task's own error and `signal.reason` are never wrapped in one. */

@@ -25,10 +25,17 @@ export interface LocalGate extends Gate {
   onChange(wake: () => void): () => void;
 }
 
+/** What whoever lets work in needs of a permit. */
+export type Place = Pick<Permit, 'started' | 'report' | 'release'>;
+
 /** What gates of ours tell each other. Not by symbols: a class with such members would stay in every bundle. */
 export interface OwnGate {
   /** Is it shut for now? Answers why, and gives no permit to tell. */
   shutReason?(): RefusedError | undefined;
+  /** Calls `tell` each time it shuts. Returns the function that ends it. */
+  onShut?(tell: () => void): () => void;
+  /** `tryAcquire` with less than a permit, for who uses each of its moments once. */
+  tryPlace?(request: AcquireRequest): Place | RefusedError | Milliseconds;
   /** It cannot answer at once: one of its own gates is beyond this process. */
   readonly isRemote?: boolean;
 }

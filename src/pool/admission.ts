@@ -4,6 +4,7 @@ import type { Milliseconds } from '../core/types.js';
 import { reportError } from '../metrics/hooks.js';
 import type { PoolEngine } from './engine.js';
 import { type Group, Lanes, type Waiter } from './lanes.js';
+import type { ShutWatch } from './shut-watch.js';
 import type { Slot } from './slot.js';
 import { Refusal, Ticket } from './ticket.js';
 import type { Answer, Turnstile } from './turnstile.js';
@@ -47,6 +48,7 @@ export class Admission {
   approaching = 0;
   /** Undefined: there are no gates. */
   turnstile: Turnstile | undefined;
+  shutWatch: ShutWatch | undefined;
   /** Somebody wants to know when it is worth asking again. */
   isListenedTo = false;
   /** Who said "not before I tell you" to the last who did not wait. */
@@ -271,6 +273,7 @@ export class Admission {
   /** Nobody waits. */
   #calm(turnstile: Turnstile): void {
     turnstile.calm();
+    this.shutWatch?.end();
     for (const end of this.#holds.values()) end();
   }
 

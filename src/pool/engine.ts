@@ -2,6 +2,7 @@ import { type AsyncContextPort, chooseAsyncContext } from '../core/async-context
 import { NEVER, now } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import { ignore, markHandled, observe } from '../core/deferred.js';
+import type { OwnGate } from '../core/gate.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Milliseconds, Settled, Verdict } from '../core/types.js';
 import type { ConcurrencyLimit } from '../limits/concurrency-limit.js';
@@ -17,6 +18,7 @@ import { Job } from './job.js';
 import type { Group, Level } from './lanes.js';
 import { PoolCounters } from './metrics.js';
 import type { Run } from './run.js';
+import { ShutWatch } from './shut-watch.js';
 import type { Slot } from './slot.js';
 import { Slots } from './slots.js';
 import type { Turnstile } from './turnstile.js';
@@ -69,7 +71,9 @@ export class PoolEngine {
     const { name, limit, perGroup, maxQueue, abortGrace, hooks, adaptive, classify, maxPause } = options;
     this.name = name;
     this.admission = new Admission(this, limit, perGroup);
-    this.admission.turnstile = options.turnstile(this.deadlines, () => this.admission.pump());
+    const turnstile = options.turnstile(this.deadlines, () => this.admission.pump());
+    this.admission.turnstile = turnstile;
+    this.admission.shutWatch = turnstile && new ShutWatch(turnstile.locals as readonly OwnGate[], (reason) => this.refuseQueued(reason));
     this.feedback = new Feedback(this.admission, adaptive, classify, maxPause);
     this.#maxQueue = maxQueue;
     this.#abortGrace = abortGrace;
@@ -153,6 +157,7 @@ export class PoolEngine {
     job.watch?.queued(queueTimeout);
     counters.enqueued();
     admission.lanes.push(job, level, job.group);
+    admission.shutWatch?.begin();
     this.#announce.queued(job, counters.queued);
     // Who comes after a head that waits changes nothing.
     if (admission.isUnsettled || admission.turnstile?.isWaiting === false) admission.pump();
@@ -260,18 +265,18 @@ export class PoolEngine {
     this.onQuiet?.();
   }
 
-  /** Empties the queue, with one error for all: a stack for each of a million would take seconds. */
+  /** A gate has shut: whoever waits for a slot is refused. Those who have one and ask further gates were let in before. */
+  refuseQueued(reason: unknown): void {
+    const refused = this.#emptyQueue(reason, ignore);
+    if (refused === 0) return;
+    this.admission.pump();
+    this.onQuiet?.();
+  }
+
+  /** Refuses all that wait, those at further gates too. */
   refuseAll(reason: unknown): number {
-    const jobs = this.admission.lanes.remove((item) => item instanceof Job) as Job[];
-    this.counters.queued -= jobs.length;
-    this.admission.emptied();
-    // All are struck off before anybody is told: a hook may abort the signal of the next.
-    for (const job of jobs) this.#strike(job, 'refused');
-    for (const job of jobs) {
-      markHandled(job.promise);
-      this.#tellRefusal(job, reason);
-    }
-    let refused = jobs.length;
+    const queued = this.#emptyQueue(reason, ({ promise }) => markHandled(promise));
+    let refused = queued;
     for (const { run } of this.admission.approaching === 0 ? [] : [...this.slots.all]) {
       if (!(run instanceof Job) || run.watch?.approach === undefined) continue;
       markHandled(run.promise);
@@ -279,8 +284,22 @@ export class PoolEngine {
       refused++;
     }
     if (this.admission.turnstile !== undefined && refused > 0) this.admission.pump();
-    if (jobs.length > 0) this.onQuiet?.();
+    if (queued > 0) this.onQuiet?.();
     return refused;
+  }
+
+  /** With one error for all: a stack for each of a million would take seconds. */
+  #emptyQueue(reason: unknown, beforeTold: (job: Job) => void): number {
+    const jobs = this.admission.lanes.remove((item) => item instanceof Job) as Job[];
+    this.counters.queued -= jobs.length;
+    this.admission.emptied();
+    // All are struck off before anybody is told: a hook may abort the signal of the next.
+    for (const job of jobs) this.#strike(job, 'refused');
+    for (const job of jobs) {
+      beforeTold(job);
+      this.#tellRefusal(job, reason);
+    }
+    return jobs.length;
   }
 
   #report(slot: Slot, isFulfilled: boolean, result: unknown, isFresh: boolean): void {

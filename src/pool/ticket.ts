@@ -1,4 +1,4 @@
-import type { Permit } from '../core/permit.js';
+import type { Place } from '../core/gate.js';
 import type { Milliseconds, Verdict } from '../core/types.js';
 import { reportError } from '../metrics/hooks.js';
 
@@ -6,9 +6,6 @@ import { reportError } from '../metrics/hooks.js';
 export class Refusal {
   constructor(readonly reason: unknown) {}
 }
-
-/** What a ticket needs of a permit. */
-export type Admitted = Pick<Permit, 'started' | 'report' | 'release'>;
 
 /**
  * The permits of one run, from all gates that let it in; what it tells, it tells to all. A permit may be of somebody's own making: one that
@@ -18,10 +15,10 @@ export class Ticket {
   /** Tasks running when this one started, itself included. */
   inFlight = 0;
   isReported = false;
-  #permits: Admitted[] | undefined;
+  #permits: Place[] | undefined;
   #onRelease: (() => void)[] | undefined;
 
-  add(permit: Admitted): void {
+  add(permit: Place): void {
     if (this.#permits === undefined) this.#permits = [permit];
     else this.#permits.push(permit);
   }

@@ -1,13 +1,13 @@
 import { NEVER } from '../core/clock.js';
 import type { Deadline, Deadlines } from '../core/deadlines.js';
-import type { AcquireRequest, Gate, LocalGate, OwnGate } from '../core/gate.js';
+import type { AcquireRequest, Gate, LocalGate, OwnGate, Place } from '../core/gate.js';
 import { type MapKey, mapKey } from '../core/keys.js';
 import { wrongType } from '../core/options.js';
 import type { Milliseconds } from '../core/types.js';
 import type { RateLimit } from '../limits/rate-limiter.js';
 import { RateLimiter } from '../limits/rate-limiter.js';
 import { reportError } from '../metrics/hooks.js';
-import { type Admitted, Refusal, Ticket } from './ticket.js';
+import { Refusal, Ticket } from './ticket.js';
 
 /** Fewer group records than this are left lying. */
 const SWEEP_FROM = 64;
@@ -27,8 +27,8 @@ export type Answer =
  */
 export class Turnstile {
   readonly remotes: readonly Gate[];
+  readonly locals: readonly LocalGate[];
   readonly #limiters: readonly RateLimiter[];
-  readonly #locals: readonly LocalGate[];
   readonly #inTurn: readonly LocalGate[];
   readonly #perGroup: RateLimit | undefined;
   readonly #groups = new Map<MapKey | undefined, RateLimiter>();
@@ -48,8 +48,8 @@ export class Turnstile {
     wake: () => void,
   ) {
     this.#limiters = limiters;
-    this.#locals = gates.filter(isLocal);
-    this.#inTurn = [...limiters, ...this.#locals];
+    this.locals = gates.filter(isLocal);
+    this.#inTurn = [...limiters, ...this.locals];
     this.remotes = gates.filter((gate) => !isLocal(gate));
     this.#perGroup = perGroup;
     this.#deadlines = deadlines;
@@ -74,7 +74,7 @@ export class Turnstile {
 
   /** For a task that has to wait for a slot anyway: is a gate shut for now? Takes nothing. */
   refusal(request: AcquireRequest): Refusal | undefined {
-    for (const gate of this.#locals) {
+    for (const gate of this.locals) {
       const own = gate as OwnGate;
       if (own.shutReason !== undefined) {
         const reason = own.shutReason();
@@ -174,9 +174,9 @@ function addTo(ticket: Ticket, gate: LocalGate, request: AcquireRequest): Refusa
   return answer;
 }
 
-function ask(gate: LocalGate, request: AcquireRequest): Admitted | Refusal | Milliseconds {
+function ask(gate: LocalGate, request: AcquireRequest): Place | Refusal | Milliseconds {
   try {
-    const answer = gate instanceof RateLimiter ? gate.tryPlace(request) : gate.tryAcquire(request);
+    const answer = (gate as OwnGate).tryPlace?.(request) ?? gate.tryAcquire(request);
     if (typeof answer === 'number') return Number.isNaN(answer) ? 0 : Math.max(0, answer);
     if (answer instanceof Error) return new Refusal(answer);
     if (typeof answer?.release === 'function') return answer;
@@ -186,7 +186,7 @@ function ask(gate: LocalGate, request: AcquireRequest): Admitted | Refusal | Mil
   }
 }
 
-function giveBack(permit: Admitted): void {
+function giveBack(permit: Place): void {
   const ticket = new Ticket();
   ticket.add(permit);
   ticket.release('ignore');
