@@ -40,9 +40,13 @@ export function observe<T>(
   void then.call(promise, fulfilled as (value: unknown) => void, rejected);
 }
 
-/** A promise of its own with the same outcome, or with what `fulfilled` makes of the value. */
-export function derive<T>(promise: Promise<T>, fulfilled?: (value: T) => Awaitable<T>): Promise<T> {
-  return then.call(promise, fulfilled as (value: unknown) => unknown) as Promise<T>;
+/** A promise of its own with the same outcome, or with what `fulfilled` makes of the value, or `rejected` of the reason. */
+export function derive<T>(
+  promise: Promise<T>,
+  fulfilled?: (value: T) => Awaitable<T>,
+  rejected?: (reason: unknown) => Awaitable<T>,
+): Promise<T> {
+  return then.call(promise, fulfilled as (value: unknown) => unknown, rejected) as Promise<T>;
 }
 
 export function ignore(): void {}

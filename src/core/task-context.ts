@@ -1,3 +1,4 @@
+import { InnerSignal } from './abort.js';
 import type { TaskContext } from './types.js';
 
 /**
@@ -9,6 +10,7 @@ export class LazyContext implements TaskContext {
   #controller: AbortController | undefined;
   /** Of an abort that came before anybody looked. */
   #early: { readonly reason: unknown } | undefined;
+  #inner: InnerSignal | undefined;
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -22,5 +24,16 @@ export class LazyContext implements TaskContext {
   static abort(context: LazyContext, reason: unknown): void {
     if (context.#controller === undefined) context.#early ??= { reason };
     else context.#controller.abort(reason);
+    context.#inner?.abort(reason);
+  }
+
+  /** The same signal for a layer of ours, without a controller. */
+  static innerSignal(context: LazyContext): AbortSignal {
+    if (context.#inner === undefined) {
+      context.#inner = new InnerSignal();
+      if (context.#early !== undefined) context.#inner.abort(context.#early.reason);
+      else if (context.#controller?.signal.aborted === true) context.#inner.abort(context.#controller.signal.reason);
+    }
+    return context.#inner.asSignal;
   }
 }

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import * as fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { AbortSubscription } from '../../src/core/abort.js';
+import { AbortSubscription, InnerSignal } from '../../src/core/abort.js';
 import { property } from '../support/runs.js';
 
 const listeners = (signal: AbortSignal) => getEventListeners(signal, 'abort').length;
@@ -145,5 +145,43 @@ describe('subscriptions to one signal', () => {
     const { user } = process.cpuUsage(started);
     expect(told).toBe(count);
     expect(user / 1_000).toBeLessThan(300);
+  });
+});
+
+describe('a signal among our own layers', () => {
+  test('tells its subscribers once, in their order, but for those who left', () => {
+    const inner = new InnerSignal();
+    const told: unknown[] = [];
+    const [, second] = [1, 2, 3].map(
+      (id) => new AbortSubscription(inner.asSignal, { onAbort: (reason) => told.push([id, reason]) }),
+    );
+    second?.end();
+    expect([inner.aborted, inner.reason]).toEqual([false, undefined]);
+    inner.abort(undefined);
+    inner.abort('second');
+    expect([inner.aborted, inner.reason]).toEqual([true, undefined]);
+    expect(told).toEqual([
+      [1, undefined],
+      [3, undefined],
+    ]);
+  });
+
+  test('who leaves or comes while it tells is heard', () => {
+    const inner = new InnerSignal();
+    const told: string[] = [];
+    new AbortSubscription(inner.asSignal, {
+      onAbort: () => {
+        told.push('first');
+        leaving.end();
+        new AbortSubscription(inner.asSignal, { onAbort: () => told.push('late') });
+      },
+    });
+    const leaving = new AbortSubscription(inner.asSignal, { onAbort: () => told.push('gone') });
+    inner.abort('over');
+    expect(told).toEqual(['first', 'late']);
+  });
+
+  test('is no event target', () => {
+    expect(() => new InnerSignal().asSignal.addEventListener('abort', () => {})).toThrow(TypeError);
   });
 });

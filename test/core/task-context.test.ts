@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { AbortSubscription } from '../../src/core/abort.js';
 import { LazyContext } from '../../src/core/task-context.js';
 
 afterEach(() => {
@@ -62,5 +63,30 @@ describe('LazyContext', () => {
   test('shows nothing but its signal to whoever has it', () => {
     expect(Object.keys(new LazyContext())).toEqual([]);
     expect(Reflect.ownKeys(LazyContext.prototype)).toEqual(['constructor', 'signal']);
+  });
+
+  test('its inner signal aborts with it, whoever was asked for first', () => {
+    for (const order of [
+      'inner, signal, abort',
+      'signal, inner, abort',
+      'inner, abort',
+      'abort, inner',
+      'signal, abort, inner',
+    ]) {
+      const context = new LazyContext();
+      const told: unknown[] = [];
+      for (const step of order.split(', ')) {
+        if (step === 'signal') void context.signal;
+        else if (step === 'abort') LazyContext.abort(context, 'reason');
+        else if (!order.startsWith('abort') && !order.endsWith('abort, inner')) {
+          new AbortSubscription(LazyContext.innerSignal(context), { onAbort: (reason) => told.push(reason) });
+        }
+      }
+      const inner = LazyContext.innerSignal(context);
+      expect([inner.aborted, inner.reason]).toEqual([true, 'reason']);
+      expect(LazyContext.innerSignal(context)).toBe(inner);
+      expect(context.signal.reason).toBe('reason');
+      expect(told).toEqual(order.endsWith('inner') ? [] : ['reason']);
+    }
   });
 });

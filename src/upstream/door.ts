@@ -1,0 +1,94 @@
+import type { CircuitBreaker } from '../breaker/index.js';
+import { AbortSubscription, InnerSignal } from '../core/abort.js';
+import type { Place } from '../core/gate.js';
+import { LazyContext } from '../core/task-context.js';
+import type { TaskContext } from '../core/types.js';
+import type { ExecuteOptions, PromisePool } from '../pool/index.js';
+import { ShutWatch } from '../pool/shut-watch.js';
+
+/** One call that was let in by the breaker and waits for the pool. */
+class Submission extends InnerSignal {
+  isWaiting = true;
+}
+
+/**
+ * Breaker, then pool, where the pool was handed in: it serves others too, so the breaker cannot be one of its gates. The breaker is asked
+ * when a call is submitted; if it opens before the call has its slot, the call leaves the pool's queue with that refusal.
+ */
+export class Door {
+  readonly #breaker: CircuitBreaker;
+  readonly #pool: PromisePool;
+  readonly #waiting = new Set<Submission>();
+  readonly #watch: ShutWatch;
+
+  constructor(breaker: CircuitBreaker, pool: PromisePool) {
+    this.#breaker = breaker;
+    this.#pool = pool;
+    this.#watch = new ShutWatch([breaker], (reason) => {
+      for (const submission of [...this.#waiting]) submission.abort(reason);
+    });
+  }
+
+  execute<T>(task: (context: TaskContext) => unknown, options: ExecuteOptions, signal: AbortSignal): Promise<T> {
+    const submit = (context: TaskContext): Promise<T> => {
+      const submission = this.#submission(LazyContext.innerSignal(context as LazyContext));
+      const enter = (inner: TaskContext): T => {
+        this.#entered(submission);
+        return task(inner) as T;
+      };
+      const promise = this.#pool.execute(enter, { ...options, signal: submission.asSignal });
+      return this.#queued(submission, promise);
+    };
+    return this.#breaker.execute(submit, { signal });
+  }
+
+  /** The right of both, by hand. */
+  async acquire(options: ExecuteOptions, signal: AbortSignal): Promise<Place & { readonly signal: AbortSignal }> {
+    const pass = this.#breaker.acquire();
+    const submission = this.#submission(signal);
+    try {
+      const slot = await this.#queued(submission, this.#pool.acquire({ ...options, signal: submission.asSignal }));
+      this.#entered(submission);
+      return {
+        signal: slot.signal,
+        started: () => {
+          pass.started();
+          slot.started();
+        },
+        report: (verdict, retryAfter) => {
+          pass.report(verdict, retryAfter);
+          slot.report(verdict, retryAfter);
+        },
+        release: (verdict, retryAfter) => {
+          pass.release(verdict, retryAfter);
+          slot.release(verdict, retryAfter);
+        },
+      };
+    } catch (error) {
+      this.#entered(submission);
+      pass.release('ignore');
+      throw error;
+    }
+  }
+
+  #submission(signal: AbortSignal): Submission {
+    const submission = new Submission();
+    if (signal.aborted) submission.abort(signal.reason);
+    else new AbortSubscription(signal, { onAbort: (reason) => submission.abort(reason) });
+    return submission;
+  }
+
+  #queued<R>(submission: Submission, promise: Promise<R>): Promise<R> {
+    if (!submission.isWaiting || submission.aborted) return promise;
+    this.#waiting.add(submission);
+    this.#watch.begin();
+    const leave = (): void => this.#entered(submission);
+    promise.then(leave, leave);
+    return promise;
+  }
+
+  #entered(submission: Submission): void {
+    submission.isWaiting = false;
+    if (this.#waiting.delete(submission) && this.#waiting.size === 0) this.#watch.end();
+  }
+}

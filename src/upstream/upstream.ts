@@ -1,0 +1,275 @@
+import type { CircuitBreaker } from '../breaker/index.js';
+import { type RequestCoalescer, StreamCoalescer } from '../coalescer/index.js';
+import { NEVER } from '../core/clock.js';
+import { Deadlines } from '../core/deadlines.js';
+import { observe } from '../core/deferred.js';
+import { ClosedError } from '../core/errors.js';
+import { mapKey } from '../core/keys.js';
+import * as check from '../core/options.js';
+import { LazyContext } from '../core/task-context.js';
+import type { CloseOptions, CloseReport, Executor, Milliseconds, TaskContext } from '../core/types.js';
+import { checkWaitUntil } from '../core/wait-until.js';
+import type { PromisePool } from '../pool/index.js';
+import { type AttemptContext, RetryPolicy } from '../retry/index.js';
+import { Call, type CallOwner } from './call.js';
+import { Closing } from './closing.js';
+import { Door } from './door.js';
+import { outcomeOf, UpstreamCounters, type UpstreamMetrics } from './metrics.js';
+import { makeParts, type Parts } from './parts.js';
+import { StreamPassage } from './stream-passage.js';
+import type { HeldSlot } from './stream-run.js';
+import type { UpstreamExecuteOptions, UpstreamOpen, UpstreamOptions, UpstreamTask } from './types.js';
+import { UpstreamReader } from './upstream-reader.js';
+import { verdictWith } from './verdict.js';
+
+const NO_OPTIONS: UpstreamExecuteOptions = Object.freeze({});
+
+/**
+ * Everything in front of one external service, in the right order: coalesce → retry → breaker → rate and slot → timeout.
+ * Each layer is optional, and each refusal reaches the caller as its own error.
+ *
+ * - Callers who share a `key` share one sequence of attempts. Each leaves alone; the last one's leaving aborts it.
+ * - A retry that sleeps holds no slot, and is no call for breaker and rate.
+ * - A refusal by pool, rate or breaker is neither a bad sample nor repeated.
+ * - A call that hangs is answered after `timeout`, and counts for the breaker then. Its slot is given up one more `timeout` later (the
+ *   `abortGrace` of a pool that it makes).
+ *
+ * It closes the parts it made; parts that were handed in stay open. A pool that is handed in keeps its own `classify` and `abortGrace`,
+ * a breaker, policy or coalescer its own options.
+ *
+ * @example
+ * const llm = new Upstream({
+ *   name: 'openai', timeout: 60_000,
+ *   coalesce: { ttl: 5_000 }, retry: {}, breaker: {},
+ *   pool: { concurrency: 8, rateLimit: { limit: 500, interval: 60_000 } },
+ * });
+ * const answer = await llm.execute(({ signal }) => openai.answer(question, { signal }), { key: [user, question], signal: request.signal });
+ */
+export class Upstream implements Executor, AsyncDisposable {
+  readonly name: string;
+  readonly coalescer: RequestCoalescer | undefined;
+  readonly breaker: CircuitBreaker | undefined;
+  /** The one that was asked for. */
+  readonly pool: PromisePool | undefined;
+  readonly #parts: Parts;
+  readonly #timeout: Milliseconds;
+  readonly #totalTimeout: Milliseconds;
+  readonly #classify: UpstreamOptions['classify'];
+  readonly #counters = new UpstreamCounters();
+  readonly #deadlines = new Deadlines();
+  readonly #calls = new Set<Call>();
+  readonly #door: Door | undefined;
+  readonly #owner: CallOwner;
+  /** Bounds calls that are not repeated. */
+  #once: RetryPolicy | undefined;
+  /** Streams without a key: each has one reader. */
+  #soloStreams: StreamCoalescer | undefined;
+  #closing: Closing | undefined;
+
+  /** @throws {TypeError | RangeError} an option is wrong. */
+  constructor(options: UpstreamOptions) {
+    const given = check.object('options', options, 'an object');
+    if (typeof given.name !== 'string') throw check.wrongType('name', 'a string', given.name);
+    this.name = given.name;
+    this.#timeout = check.duration('timeout', given.timeout, NEVER);
+    this.#totalTimeout = check.duration('totalTimeout', given.totalTimeout, NEVER);
+    this.#classify = given.classify;
+    const isBounded = this.#timeout !== NEVER || this.#totalTimeout !== NEVER;
+    this.#parts = makeParts(given, this.name, this.#timeout, isBounded);
+    const { coalescer, breaker, pool, outerBreaker } = this.#parts;
+    this.coalescer = coalescer;
+    this.breaker = breaker;
+    this.pool = given.pool === undefined ? undefined : pool;
+    this.#door = outerBreaker && new Door(outerBreaker, pool);
+    this.#owner = {
+      attempt: (call, work) => this.#attempt(call, work),
+      admit: (task, call, signal) => this.#admit(task, call, signal),
+      onOver: (call) => {
+        if (this.#calls.delete(call)) this.#closing?.ended(call);
+      },
+    };
+  }
+
+  /**
+   * Runs `task` through all layers. Each attempt gets its own `signal`, which aborts on the caller's abort (with a `key`: when the last
+   * caller left), on a timeout and on `close`.
+   *
+   * @throws {RefusedError} a layer said no, with that layer's own error: the task never ran.
+   * @throws {TimeoutError} `timeout` or `totalTimeout` was exceeded.
+   * @throws the error of the last attempt, or `signal.reason`, untouched.
+   */
+  execute<T>(task: UpstreamTask<T>, options: UpstreamExecuteOptions = NO_OPTIONS): Promise<T> {
+    try {
+      check.callable('task', task);
+      const totalTimeout = this.#checkCall(options);
+      const { signal, key, fresh, waitUntil } = options;
+      const counters = this.#counters;
+      const startedAt = counters.begin();
+      const refusal = this.#refusal(signal);
+      if (refusal !== undefined) {
+        counters.end(refusal.outcome, startedAt);
+        return Promise.reject(refusal.reason);
+      }
+      const { coalescer } = this.#parts;
+      const start = (until: AbortSignal | undefined): Promise<T> => this.#begin(options, totalTimeout, until).run(task);
+      const promise =
+        key === undefined || coalescer === undefined
+          ? start(signal)
+          : (coalescer.execute(key, (load) => start(innerSignalOf(load)), { signal, fresh, waitUntil }) as Promise<T>);
+      observe(
+        promise,
+        () => counters.end('fulfilled', startedAt),
+        (error) => counters.end(outcomeOf(error, signal), startedAt),
+      );
+      return promise;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * A stream through the same layers, e.g. an LLM's tokens: retried until the first chunk, its slot held until the end, shared by
+   * readers with equal keys. `timeout` bounds each wait for a chunk. Nothing starts before the first `next()`.
+   *
+   * What breaks after the first chunk reaches the readers: nobody can take back what they have read.
+   *
+   * @throws {TypeError | RangeError} a wrong argument.
+   */
+  stream<T>(
+    open: UpstreamOpen<T>,
+    options: Omit<UpstreamExecuteOptions, 'waitUntil'> = NO_OPTIONS,
+  ): AsyncGenerator<T, void, undefined> {
+    check.callable('open', open);
+    const totalTimeout = this.#checkCall(options);
+    const { signal, key, fresh } = options;
+    const { sharedStreams } = this.#parts;
+    const streams = key === undefined ? this.#solo : (sharedStreams as StreamCoalescer);
+    const rules = {
+      name: this.name,
+      timeout: check.duration('timeout', options.timeout, this.#timeout),
+      deadlines: this.#deadlines,
+      verdictOf: verdictWith(this.#classify),
+    };
+    const passage = (context: TaskContext): AsyncGenerator<T, void, undefined> => {
+      const begin = () => this.#begin(options, totalTimeout, innerSignalOf(context));
+      return new StreamPassage(this.#owner, begin, rules, this.#acquire).read(open);
+    };
+    const reader = streams.stream(key ?? Symbol('stream'), passage, { signal, fresh });
+    const refusal = () => this.#refusal(signal);
+    return new UpstreamReader<T>(reader as AsyncGenerator<T, void, undefined>, this.#counters, signal, refusal);
+  }
+
+  /**
+   * Takes nothing new, lets accepted calls finish for `grace`, waiting repeats included, then aborts. Never rejects but for wrong
+   * options. A later `close` may only shorten the grace; all get the same report.
+   */
+  close(options?: CloseOptions): Promise<CloseReport> {
+    try {
+      const makeReason = () => new ClosedError({ source: this.name });
+      const closing = this.#closing ?? new Closing(this.name, this.#calls, this.#closeParts, makeReason);
+      closing.ask(options);
+      this.#closing ??= closing;
+      return closing.report;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** `close()`: the block ends when the calls have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Of the whole and of its parts. */
+  getMetrics(): UpstreamMetrics {
+    const { coalescer, sharedStreams, policy, breaker } = this.#parts;
+    return {
+      ...this.#counters.snapshot(this.name),
+      ...(coalescer && { coalescer: coalescer.getMetrics() }),
+      ...(sharedStreams && { streams: sharedStreams.getMetrics() }),
+      ...(policy && { retry: policy.getMetrics() }),
+      ...(breaker && { breaker: breaker.getMetrics() }),
+      ...(this.pool && { pool: this.pool.getMetrics() }),
+    };
+  }
+
+  /** @throws {TypeError | RangeError} Returns the `totalTimeout` of the call. */
+  #checkCall(options: UpstreamExecuteOptions): Milliseconds {
+    const { signal, key, fresh, waitUntil, totalTimeout } = check.options('options', options);
+    check.abortSignal('signal', signal);
+    if (key !== undefined) {
+      mapKey('key', key);
+      if (this.#parts.coalescer === undefined) throw new TypeError('`key` needs an upstream with `coalesce`');
+      checkWaitUntil(waitUntil);
+    } else if (fresh !== undefined || waitUntil !== undefined) {
+      throw new TypeError(`\`${fresh === undefined ? 'waitUntil' : 'fresh'}\` needs a \`key\``);
+    }
+    return check.duration('totalTimeout', totalTimeout, this.#totalTimeout);
+  }
+
+  #refusal(signal: AbortSignal | undefined): { reason: unknown; outcome: 'aborted' | 'refused' } | undefined {
+    if (signal?.aborted === true) return { reason: signal.reason, outcome: 'aborted' };
+    if (this.#closing === undefined) return undefined;
+    return { reason: new ClosedError({ source: this.name }), outcome: 'refused' };
+  }
+
+  #begin(options: UpstreamExecuteOptions, totalTimeout: Milliseconds, signal: AbortSignal | undefined): Call {
+    const call = new Call(this.#owner, options, totalTimeout, signal);
+    this.#calls.add(call);
+    return call;
+  }
+
+  #attempt<T>(call: Call, work: (context: AttemptContext | undefined, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { totalTimeout } = call;
+    let { policy } = this.#parts;
+    if (policy === undefined) {
+      if (totalTimeout === NEVER) return work(undefined, call.asSignal);
+      this.#once ??= new RetryPolicy({ name: this.name, maxAttempts: 1 });
+      policy = this.#once;
+    }
+    return policy.execute((context) => work(context, innerSignalOf(context)), {
+      signal: call.asSignal,
+      totalTimeout: totalTimeout === NEVER ? undefined : totalTimeout,
+    });
+  }
+
+  #admit<T>(task: (context: TaskContext) => unknown, call: Call, signal: AbortSignal): Promise<T> {
+    const options = this.#poolOptions(call);
+    if (this.#door !== undefined) return this.#door.execute(task, options, signal);
+    return this.#parts.pool.execute(task, { ...options, signal }) as Promise<T>;
+  }
+
+  readonly #acquire = (call: Call, signal: AbortSignal): Promise<HeldSlot> => {
+    const { timeout: _, ...options } = this.#poolOptions(call);
+    if (this.#door !== undefined) return this.#door.acquire(options, signal);
+    return this.#parts.pool.acquire({ ...options, signal });
+  };
+
+  #poolOptions({ options }: Call) {
+    const { group, priority, cost, queueTimeout } = options;
+    const timeout = options.timeout ?? (this.#parts.ownsPool || this.#timeout === NEVER ? undefined : this.#timeout);
+    return { group, priority, cost, queueTimeout, timeout };
+  }
+
+  get #solo(): StreamCoalescer {
+    this.#soloStreams ??= new StreamCoalescer({ name: this.name, maxBuffer: 1, idleTimeout: NEVER });
+    return this.#soloStreams;
+  }
+
+  readonly #closeParts = async ({ reason }: { reason: unknown }): Promise<void> => {
+    const { coalescer, sharedStreams, pool, ownsCoalescer, ownsPool } = this.#parts;
+    const terms = { grace: 0, abortGrace: 0, reason };
+    this.#deadlines.clear();
+    await Promise.all([
+      ownsCoalescer ? coalescer?.close(terms) : undefined,
+      sharedStreams?.close(terms),
+      this.#soloStreams?.close(terms),
+      ownsPool ? pool.close(terms) : undefined,
+    ]);
+  };
+}
+
+/** A context of ours gives its signal without a controller. */
+function innerSignalOf(context: TaskContext): AbortSignal {
+  return context instanceof LazyContext ? LazyContext.innerSignal(context) : context.signal;
+}
