@@ -4,12 +4,6 @@ import * as check from '../core/options.js';
 import type { CloseOptions, CloseReport, Milliseconds } from '../core/types.js';
 import type { Call } from './call.js';
 
-/** The terms in force when the calls are cut. */
-export interface Terms {
-  readonly abortGrace: Milliseconds;
-  readonly reason: unknown;
-}
-
 /**
  * The end of an upstream: its calls may finish for `grace`, waiting repeats included, then they are aborted, and after `abortGrace` the
  * report names those that still run. Its parts go last: a repeat needs the pool to the end.
@@ -18,7 +12,7 @@ export class Closing {
   readonly report: Promise<CloseReport>;
   readonly #name: string;
   readonly #calls: ReadonlySet<Call>;
-  readonly #closeParts: (terms: Terms) => Promise<void>;
+  readonly #closeParts: (reason: unknown) => void;
   readonly #makeReason: () => unknown;
   #resolve!: (report: CloseReport) => void;
   #timer: Timer | undefined;
@@ -34,7 +28,7 @@ export class Closing {
   constructor(
     name: string,
     calls: ReadonlySet<Call>,
-    closeParts: (terms: Terms) => Promise<void>,
+    closeParts: (reason: unknown) => void,
     makeReason: () => unknown,
   ) {
     this.#name = name;
@@ -80,14 +74,14 @@ export class Closing {
       else this.#refused++;
       call.abort(this.#reason);
     }
-    if (this.#abortGrace !== NEVER) this.#timer = new Timer(() => void this.#finish(), this.#abortGrace);
+    if (this.#abortGrace !== NEVER) this.#timer = new Timer(() => this.#finish(), this.#abortGrace);
   }
 
   #look(): void {
-    if (this.#calls.size === 0) void this.#finish();
+    if (this.#calls.size === 0) this.#finish();
   }
 
-  async #finish(): Promise<void> {
+  #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
@@ -95,7 +89,7 @@ export class Closing {
       group === undefined ? this.#name : `${this.#name}#${keyText(group)}`,
     );
     const [finished, aborted, refused] = [this.#finished, this.#aborted, this.#refused];
-    await this.#closeParts({ abortGrace: 0, reason: this.#reason ?? this.#makeReason() });
+    this.#closeParts(this.#reason ?? this.#makeReason());
     this.#resolve({ clean: aborted === 0 && refused === 0 && left.length === 0, finished, aborted, refused, left });
   }
 }

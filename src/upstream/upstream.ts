@@ -256,16 +256,14 @@ export class Upstream implements Executor, AsyncDisposable {
     return this.#soloStreams;
   }
 
-  readonly #closeParts = async ({ reason }: { reason: unknown }): Promise<void> => {
+  /** When nothing of ours runs in them any more, or nobody waits for it. */
+  readonly #closeParts = (reason: unknown): void => {
     const { coalescer, sharedStreams, pool, ownsCoalescer, ownsPool } = this.#parts;
     const terms = { grace: 0, abortGrace: 0, reason };
-    this.#deadlines.clear();
-    await Promise.all([
-      ownsCoalescer ? coalescer?.close(terms) : undefined,
-      sharedStreams?.close(terms),
-      this.#soloStreams?.close(terms),
-      ownsPool ? pool.close(terms) : undefined,
-    ]);
+    if (ownsCoalescer) void coalescer?.close(terms);
+    void sharedStreams?.close(terms);
+    void this.#soloStreams?.close(terms);
+    if (ownsPool) void pool.close(terms);
   };
 }
 
