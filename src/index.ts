@@ -38,6 +38,7 @@ export {
   type RateLimiterHooks,
   type RateLimiterMetrics,
   type RateLimiterOptions,
+  RetryBudget,
   retryAfter,
   vegasLimit,
 } from './limits/index.js';
@@ -74,8 +75,12 @@ export {
   type CoalescerMetrics,
   type LoadContext,
   type LoadInfo,
+  ReaderBehindError,
   RequestCoalescer,
   type RequestCoalescerOptions,
+  StreamCoalescer,
+  type StreamCoalescerOptions,
+  type StreamContext,
 } from './coalescer/index.js';
 
 // Batch it
@@ -90,6 +95,7 @@ export {
   type BatchResult,
   type BatchSkipped,
   type BatchStats,
+  type BatchStreamOptions,
   batchAllSettled,
   type ChunkAnswer,
   type ChunkContext,
@@ -100,6 +106,7 @@ export {
   gatherAllSettled,
   type ItemFailure,
   MissingResultError,
+  streamSettled,
 } from './batch/index.js';
 
 // Retry it
@@ -112,11 +119,38 @@ export {
   type RetryGiveUpEvent,
   type RetryHooks,
   type RetryInfo,
+  type RetryMetrics,
   type RetryOptions,
+  RetryPolicy,
+  type RetryPolicyOptions,
   type RetryRules,
   type RetryTimeouts,
   retryWithBackoff,
 } from './retry/index.js';
+
+// Stop calling what is down
+
+export {
+  type BreakerHooks,
+  type BreakerMetrics,
+  type BreakerState,
+  type BreakerStateEvent,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
+  CircuitOpenError,
+} from './breaker/index.js';
+
+// All of it in front of one service
+
+export {
+  Upstream,
+  type UpstreamBreakerOptions,
+  type UpstreamCoalesceOptions,
+  type UpstreamExecuteOptions,
+  type UpstreamMetrics,
+  type UpstreamOptions,
+  type UpstreamPoolOptions,
+} from './upstream/index.js';
 
 // Detach it
 

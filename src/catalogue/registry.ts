@@ -44,8 +44,11 @@ export class MetricsRegistry {
     const found: { readonly [P in Place]: [name: string, metrics: Metrics][] } = {
       pools: [],
       coalescers: [],
+      retries: [],
+      breakers: [],
       rateLimiters: [],
       background: [],
+      upstreams: [],
     };
     for (const { place, source } of this.#sources.values()) found[place].push([source.name, source.getMetrics()]);
     // Not assigned one by one: a name may be `__proto__`.

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { BackgroundTasks, MetricsRegistry, PromisePool, RequestCoalescer } from '../../src/index.js';
+import {
+  BackgroundTasks,
+  CircuitBreaker,
+  MetricsRegistry,
+  PromisePool,
+  RequestCoalescer,
+  RetryPolicy,
+  StreamCoalescer,
+  Upstream,
+} from '../../src/index.js';
 import { RateLimiter } from '../../src/limits/index.js';
 
 describe('MetricsRegistry', () => {
@@ -14,13 +23,26 @@ describe('MetricsRegistry', () => {
     registry.add(new RequestCoalescer({ name: 'x' }));
     registry.add(new BackgroundTasks({ name: 'x' }));
     const limiter = registry.add(new RateLimiter({ name: 'x', limit: 1, interval: 1 }));
+    registry.add(new RetryPolicy({ name: 'x' }));
+    registry.add(new CircuitBreaker({ name: 'x' }));
+    registry.add(new StreamCoalescer({ name: 'streams' }));
+    registry.add(new Upstream({ name: 'x', coalesce: {}, retry: {}, breaker: {}, pool: { concurrency: 1 } }));
     const snapshot = registry.snapshot();
     expect(snapshot.rateLimiters.x).toEqual(limiter.getMetrics());
-    expect(Object.keys(snapshot)).toEqual(['pools', 'coalescers', 'rateLimiters', 'background']);
+    expect(Object.keys(snapshot)).toEqual([
+      'pools',
+      'coalescers',
+      'retries',
+      'breakers',
+      'rateLimiters',
+      'background',
+      'upstreams',
+    ]);
     expect(Object.keys(snapshot.pools)).toEqual(['__proto__']);
     expect(snapshot.coalescers.x).toMatchObject({ kind: 'coalescer', name: 'x' });
-    expect(JSON.parse(JSON.stringify(snapshot)).background.x).toEqual(snapshot.background.x);
-    expect([...registry]).toHaveLength(4);
+    expect(Object.keys(snapshot.coalescers)).toEqual(['x', 'streams']);
+    expect(JSON.parse(JSON.stringify(snapshot))).toEqual(snapshot);
+    expect([...registry]).toHaveLength(8);
     expect(registry.remove(odd)).toBe(true);
     expect(registry.remove(odd)).toBe(false);
     expect(registry.snapshot().pools).toEqual({});
