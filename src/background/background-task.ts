@@ -7,7 +7,7 @@ import { LazyContext } from '../core/task-context.js';
 import type { Milliseconds, WaitUntil } from '../core/types.js';
 import { keepAlive } from '../core/wait-until.js';
 import { reportError } from '../metrics/hooks.js';
-import { retryWithBackoff } from '../retry/index.js';
+import { isPolicy, retryWithBackoff } from '../retry/index.js';
 import type { TaskSpec } from './task-spec.js';
 import type { BackgroundContext, TaskHandle, TaskOutcome } from './types.js';
 
@@ -148,7 +148,11 @@ export class BackgroundTask {
     observe(
       this.#work(),
       () => this.#settle({ status: 'fulfilled', attempts: this.#attempts }),
-      (reason) => this.fail(reason),
+      (reason) => {
+        this.fail(reason);
+        // The `totalTimeout` of its policy may have fallen inside an attempt.
+        if (this.#live > 0 && this.#context !== undefined) LazyContext.abort(this.#context, reason);
+      },
     );
   };
 
@@ -156,7 +160,11 @@ export class BackgroundTask {
     const { retry } = this.spec;
     if (retry === undefined) return this.#attempt(1);
     this.#retrying = new AbortController();
-    return retryWithBackoff(({ attempt }) => this.#attempt(attempt), { ...retry, signal: this.#retrying.signal });
+    const { signal } = this.#retrying;
+    const work = ({ attempt }: { readonly attempt: number }): Promise<unknown> => this.#attempt(attempt);
+    // Its timeout of an attempt is ours: `spec.timeout`.
+    if (isPolicy(retry)) return retry.execute(work, { signal, attemptTimeout: Number.POSITIVE_INFINITY });
+    return retryWithBackoff(work, { ...retry, signal });
   }
 
   #attempt(attempt: number): Promise<unknown> {

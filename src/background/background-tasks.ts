@@ -33,6 +33,10 @@ import type {
   TaskOutcome,
 } from './types.js';
 
+function needs(option: string, other: string, value: unknown): void {
+  if (value === undefined) throw new TypeError(`\`${option}\` has no effect without \`${other}\``);
+}
+
 /**
  * Owns detached work: bounded, counted, drained at shutdown.
  *
@@ -49,7 +53,7 @@ import type {
  * @example
  * const background = new BackgroundTasks({ name: 'analytics', concurrency: 4, maxQueue: 1_000, overflow: 'drop-oldest' });
  * background.run(() => track('chat'), { name: 'track', timeout: 5_000, retry: {} });
- * process.once('SIGTERM', async () => {
+ * process.on('SIGTERM', async () => {
  *   const { left } = await background.close({ grace: 10_000 });
  *   if (left.length > 0) console.warn('lost', left);
  * });
@@ -94,6 +98,9 @@ export class BackgroundTasks implements AsyncDisposable {
       asked.concurrency === undefined ? Number.POSITIVE_INFINITY : limit('concurrency', asked.concurrency);
     this.#maxQueue = count('maxQueue', asked.maxQueue, Number.POSITIVE_INFINITY);
     this.#dropsOldest = oneOf('overflow', asked.overflow, ['reject', 'drop-oldest'], 'reject') === 'drop-oldest';
+    // What has no effect misleads: such a group is not bounded.
+    if (asked.maxQueue !== undefined) needs('maxQueue', 'concurrency', asked.concurrency);
+    if (asked.overflow !== undefined) needs('overflow', 'maxQueue', asked.maxQueue);
     this.#failures = new Failures(this.name, optionalCallable('onError', asked.onError));
     this.#hooks = new HookSet<BackgroundHooks>(this.name, ['onStart', 'onSettle'], asked.hooks);
     this.#group = {

@@ -1,7 +1,7 @@
 import { abortSignal, callable, duration, optionalCallable, options, text } from '../core/options.js';
 import type { Milliseconds, WaitUntil } from '../core/types.js';
 import { checkWaitUntil } from '../core/wait-until.js';
-import type { RetryRules } from '../retry/index.js';
+import { isPolicy, type RetryPolicy, type RetryRules } from '../retry/index.js';
 import type { ErrorHandler } from './failures.js';
 import type { BackgroundContext, BackgroundTaskOptions } from './types.js';
 
@@ -10,7 +10,7 @@ export interface TaskSpec {
   readonly fn: (context: BackgroundContext) => unknown;
   readonly name: string;
   readonly timeout: Milliseconds;
-  readonly retry: RetryRules | undefined;
+  readonly retry: RetryRules | RetryPolicy | undefined;
   readonly signal: AbortSignal | undefined;
   readonly waitUntil: WaitUntil | undefined;
   readonly onError: ErrorHandler | undefined;
@@ -27,11 +27,14 @@ export function readSpec(fn: (context: BackgroundContext) => unknown, given?: Ba
     const asked = options('options', given);
     onError = optionalCallable('onError', asked.onError);
     name = text('name', asked.name, nameOf(fn));
+    const { retry } = asked;
+    const policy = isPolicy(retry) ? retry : undefined;
     return {
       fn: callable('task', fn),
       name,
-      timeout: duration('timeout', asked.timeout, Number.POSITIVE_INFINITY),
-      retry: asked.retry === undefined ? undefined : { ...options('retry', asked.retry) },
+      timeout: duration('timeout', asked.timeout, policy?.plan.attemptTimeout ?? Number.POSITIVE_INFINITY),
+      // `null` and `false` are not "none".
+      retry: retry === undefined || isPolicy(retry) ? retry : { ...options('retry', retry) },
       signal: abortSignal('signal', asked.signal),
       waitUntil: checkWaitUntil(asked.waitUntil),
       onError,

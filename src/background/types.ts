@@ -1,7 +1,7 @@
 import type { RefusedError } from '../core/errors.js';
 import type { Milliseconds, TaskContext, WaitUntil } from '../core/types.js';
 import type { DurationSummary } from '../metrics/histogram.js';
-import type { RetryRules } from '../retry/index.js';
+import type { RetryPolicy, RetryRules } from '../retry/index.js';
 
 export interface BackgroundContext extends TaskContext {
   readonly name: string;
@@ -17,8 +17,11 @@ export interface BackgroundTaskOptions {
    * Work that does not listen runs on and holds its place; where `retry` says so, the next attempt begins all the same.
    */
   timeout?: Milliseconds | undefined;
-  /** Repeats failed attempts. The task keeps its place while it waits for the next one. Default: no repeats. */
-  retry?: RetryRules | undefined;
+  /**
+   * Repeats failed attempts. The task keeps its place while it waits for the next one. Default: no repeats. A `RetryPolicy` brings
+   * its budget, hooks, counters and timeouts; its `attemptTimeout` is the default of `timeout`.
+   */
+  retry?: RetryRules | RetryPolicy | undefined;
   /** Cancels the task, as `TaskHandle.cancel` does. */
   signal?: AbortSignal | undefined;
   /**
@@ -62,11 +65,11 @@ export interface BackgroundTasksOptions {
   onError?: BackgroundTaskOptions['onError'];
   /** Most tasks at once: integer >= 1 or Infinity. Default Infinity. */
   concurrency?: number | undefined;
-  /** Most tasks that wait: integer >= 0 or Infinity. Default Infinity: set it in servers, with a `concurrency`. */
+  /** Most tasks that wait: integer >= 0 or Infinity. Default Infinity: set it in servers. Needs a `concurrency`: else nothing waits. */
   maxQueue?: number | undefined;
   /**
    * Who goes when the queue is full: the new task (default) or the oldest that waits. Its outcome is `refused`, and `onError` is
-   * told. Where nothing may wait (`maxQueue: 0`), it is the new one.
+   * told. Where nothing may wait (`maxQueue: 0`), it is the new one. Needs a `maxQueue`.
    */
   overflow?: 'reject' | 'drop-oldest' | undefined;
   hooks?: BackgroundHooks | undefined;

@@ -93,6 +93,41 @@ test('cancelling in a queue that never moves leaves nothing behind', async () =>
   expect((await heapMiB()) - before).toBeLessThan(3);
 });
 
+// BG-07 (cpython#117379, bolna#809): what only its own work refers to vanishes, and nobody knows.
+test('tasks that nobody else refers to are held, counted and named, whatever the garbage collector does', async () => {
+  const group = new BackgroundTasks({ name: 'held', concurrency: 50 });
+  for (let i = 0; i < 100; i++) group.run(() => new Promise(() => {}), { name: `task-${i}` });
+  for (let i = 0; i < 3; i++) await heapMiB();
+  expect([group.running, group.queued]).toEqual([50, 50]);
+  const { left } = await group.drain({ timeout: 0 });
+  expect(left).toEqual(Array.from({ length: 100 }, (_, i) => `task-${i}`));
+});
+
+// BG-07 and BG-16, the other way round: what has ended is held by nobody, however long its signal and its group live.
+test('a hundred thousand tasks that ended, on one signal, leave nothing behind', async () => {
+  silenceConsole();
+  const group = new BackgroundTasks({ concurrency: 8, maxQueue: 2_000 });
+  const { signal } = new AbortController();
+  let kept = 0;
+  const live = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      const ballast = new Array(100).fill(i);
+      const task = async (context: { readonly signal: AbortSignal }) => {
+        if (context.signal.aborted) return;
+        if (i % 3 === 0) throw ballast;
+        await null;
+      };
+      group.run(task, { signal, timeout: 60_000, waitUntil: () => void kept++, onError: () => {} });
+      if (i % 1_000 === 999) await group.drain();
+    }
+  };
+  await live(5_000);
+  const before = await heapMiB();
+  await live(100_000);
+  expect([group.running, kept]).toEqual([0, 105_000]);
+  expect((await heapMiB()) - before).toBeLessThan(3);
+});
+
 test('drains that gave up on a group that is never empty leave nothing behind', async () => {
   const group = new BackgroundTasks();
   group.run(never);

@@ -114,6 +114,60 @@ describe('cancel', () => {
     expect(onSettle).toHaveBeenCalledTimes(2);
   });
 
+  const works: Record<string, () => unknown> = {
+    'a value': () => 1,
+    'a sync throw': () => {
+      throw undefined;
+    },
+    'a rejection': () => Promise.reject(0),
+    'a thenable': () => ({
+      // biome-ignore lint/suspicious/noThenProperty: a thenable is the point
+      then: (resolve: (value: unknown) => void) => queueMicrotask(() => resolve(1)),
+    }),
+    'a sleep': () => new Promise((resolve) => setTimeout(resolve, 5)),
+  };
+  test.each(Object.entries(works))(
+    'at every moment in the life of %s: one outcome, and nothing is left',
+    async (_what, work) => {
+      const statuses = new Set<string>();
+      for (let moment = 0; moment < 30; moment++) {
+        let [told, started, settled, entered] = [0, 0, 0, 0];
+        const group = new BackgroundTasks({
+          concurrency: 1,
+          onError: () => told++,
+          hooks: { onStart: () => started++, onSettle: () => settled++ },
+        });
+        const kept: Promise<unknown>[] = [];
+        const control = new AbortController();
+        const { signal } = control;
+        const handle = group.run(
+          () => {
+            entered++;
+            return work();
+          },
+          { signal, timeout: 1_000, waitUntil: (promise) => void kept.push(promise) },
+        );
+        const next = group.run(() => {});
+        for (let i = 0; i < moment; i++) {
+          if (i % 4 === 3) vi.advanceTimersByTime(1);
+          else await Promise.resolve();
+        }
+        if (moment % 2 === 0) handle.cancel();
+        else control.abort();
+        await vi.advanceTimersByTimeAsync(20);
+        const { status, attempts } = await handle.done;
+        statuses.add(status);
+        expect(attempts).toBe(entered);
+        expect([told, started, settled]).toEqual([status === 'rejected' ? 1 : 0, entered + 1, 2]);
+        expect(await next.done).toEqual({ status: 'fulfilled', attempts: 1 });
+        await Promise.all(kept);
+        expect([group.running, vi.getTimerCount(), getEventListeners(signal, 'abort').length]).toEqual([0, 0, 0]);
+      }
+      // Both before the end and after it, or the moments were too few.
+      expect(statuses.size).toBe(2);
+    },
+  );
+
   test('by the task itself, in its first statement', async () => {
     const group = new BackgroundTasks();
     const handle = group.run(

@@ -305,6 +305,30 @@ describe('close', () => {
     expect(await [...closings][0]).toEqual({ clean: false, finished: 0, aborted: 1, refused: 1, left: ['a'] });
   });
 
+  test('names work that is overdue as well: its outcome was known before, but it runs', async () => {
+    const group = new BackgroundTasks({ onError: () => {} });
+    group.run(never, { name: 'slow', timeout: 10 });
+    await vi.advanceTimersByTimeAsync(10);
+    const closed = group.close({ grace: 100, abortGrace: 100 });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await closed).toEqual({ clean: false, finished: 0, aborted: 0, refused: 0, left: ['slow'] });
+  });
+
+  test('awaited by a task of the group itself ends with the grace: it cannot wait for itself', async () => {
+    const group = new BackgroundTasks();
+    const reports: CloseReport[] = [];
+    const { done } = group.run(
+      async () => {
+        reports.push(await group.close({ grace: 100, abortGrace: 50 }));
+      },
+      { name: 'closer' },
+    );
+    await vi.advanceTimersByTimeAsync(150);
+    expect(await done).toMatchObject({ status: 'cancelled' });
+    expect(reports).toEqual([{ clean: false, finished: 0, aborted: 1, refused: 0, left: ['closer'] }]);
+    expect([group.running, vi.getTimerCount()]).toEqual([0, 0]);
+  });
+
   test('while tasks wait for another attempt: they are cancelled at once', async () => {
     const group = new BackgroundTasks();
     group.run(() => Promise.reject(new Error('down')), { retry: { baseDelay: 10_000, jitter: 'none' } });

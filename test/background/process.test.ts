@@ -28,7 +28,7 @@ function runFixture(name: string): Promise<Ended> {
 }
 
 describe('a process with strict unhandled rejections', { timeout: 30_000 }, () => {
-  // BG-01 (node#20392), BG-13 (close-with-grace): one background failure ends the server.
+  // BG-01 (node#20392): one background failure ends the server.
   test('survives every way to fail, and hears of each failure once', async () => {
     const { code, stdout, stderr } = await runFixture('failing');
     expect(JSON.parse(stdout)).toEqual([
@@ -44,6 +44,14 @@ describe('a process with strict unhandled rejections', { timeout: 30_000 }, () =
       expect(stderr.split(`Error: ${failure}\n`)).toHaveLength(2);
     }
     expect(stderr).not.toMatch(/late: dropped/);
+    expect(code).toBe(0);
+  });
+
+  // BG-13: close-with-grace and its like shut down at the first unhandled error, with code 1, and cut the shutdown short at the second.
+  test('survives them under handlers that shut down at the first unhandled error, in its own shutdown too', async () => {
+    const { code, stdout } = await runFixture('graceful');
+    const report = JSON.parse(stdout.trim().split('\n').at(-1) as string);
+    expect(report).toEqual({ clean: false, finished: 2, aborted: 1, refused: 0, left: ['late'] });
     expect(code).toBe(0);
   });
 

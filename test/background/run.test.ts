@@ -167,6 +167,7 @@ describe('run', () => {
     ['NaN for a timeout', () => {}, { timeout: Number.NaN }, /Expected `timeout` to be a number >= 0 or Infinity/],
     ['a negative timeout', () => {}, { timeout: -1 }, /Expected `timeout`/],
     ['no rules', () => {}, { retry: 3 }, /Expected `retry` to be an object/],
+    ['null for rules', () => {}, { retry: null }, /Expected `retry` to be an object/],
     ['no signal', () => {}, { signal: {} }, /Expected `signal` to be an AbortSignal/],
     ['no waitUntil', () => {}, { waitUntil: true }, /Expected `waitUntil` to be a function or an object/],
     ['no handler', () => {}, { onError: 'log' }, /Expected `onError` to be a function/],
@@ -223,11 +224,21 @@ describe('run', () => {
     [{ maxQueue: Number.NaN }, /`maxQueue` to be an integer >= 0 or Infinity/],
     [{ maxQueue: -1 }, /`maxQueue`/],
     [{ overflow: 'throw' }, /`overflow` to be one of 'reject', 'drop-oldest', got `'throw'`/],
+    // What has no effect misleads.
+    [{ maxQueue: 100 }, /^`maxQueue` has no effect without `concurrency`$/],
+    [{ concurrency: 4, overflow: 'reject' }, /^`overflow` has no effect without `maxQueue`$/],
+    [{ overflow: 'drop-oldest' }, /^`overflow` has no effect without `maxQueue`$/],
     [{ onError: {} }, /`onError`/],
     [{ name: 1 }, /`name`/],
     [{ hooks: { onStart: 1 } }, /`hooks.onStart`/],
   ])('the constructor refuses %o at once', (options, message) => {
     expect(() => new BackgroundTasks(options as object)).toThrow(message);
+  });
+
+  test('a bound that is computed may be none: Infinity is accepted beside the others', () => {
+    const { POSITIVE_INFINITY: none } = Number;
+    expect(new BackgroundTasks({ concurrency: none, maxQueue: 5, overflow: 'drop-oldest' }).running).toBe(0);
+    expect(new BackgroundTasks({ concurrency: 4, maxQueue: none, overflow: 'reject' }).running).toBe(0);
   });
 
   // BG-10 (p-queue#200, p-limit#83): the store of another request leaks into queued tasks.

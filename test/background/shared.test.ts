@@ -1,11 +1,21 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { BackgroundTasks, fireAndForget } from '../../src/background/index.js';
+import {
+  aimdLimit,
+  BackgroundTasks,
+  fireAndForget,
+  MetricsRegistry,
+  PromisePool,
+  RateLimiter,
+  RequestCoalescer,
+  vegasLimit,
+} from '../../src/index.js';
 import { settle, silenceConsole } from './helpers.js';
 
 const original = BackgroundTasks.shared;
 
 afterEach(() => {
   BackgroundTasks.shared = original;
+  vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
 
@@ -42,6 +52,32 @@ describe('fireAndForget', () => {
       }).toThrow(/Expected `BackgroundTasks.shared` to be a BackgroundTasks, got/);
     }
     expect(BackgroundTasks.shared).toBe(original);
+  });
+
+  // BG-08: at module scope of a Worker timers throw, and clocks stand at 0. Modules assign their group there, and make what it uses.
+  test('the group, and all that modules make beside it, can be made where timers, clocks, chance and signals are forbidden', () => {
+    const forbidden = () => {
+      throw new Error('at module scope');
+    };
+    for (const name of ['setTimeout', 'queueMicrotask', 'AbortController']) vi.stubGlobal(name, forbidden);
+    vi.stubGlobal('performance', { now: forbidden });
+    vi.stubGlobal('crypto', { randomUUID: forbidden, getRandomValues: forbidden });
+    vi.spyOn(Date, 'now').mockImplementation(forbidden);
+    vi.spyOn(Math, 'random').mockImplementation(forbidden);
+    const hooks = { onSettle: () => {} };
+    BackgroundTasks.shared = new BackgroundTasks({ concurrency: 4, maxQueue: 10, overflow: 'drop-oldest', hooks });
+    const made = [
+      BackgroundTasks.shared,
+      new PromisePool({ concurrency: 2, rateLimit: { limit: 5, interval: 1_000 }, timeout: 5, abortGrace: 5 }),
+      new PromisePool({ concurrency: aimdLimit() }),
+      new PromisePool({ concurrency: vegasLimit() }),
+      new RequestCoalescer({ ttl: 1_000, staleTtl: 1_000, jitter: 0.1 }),
+      new RateLimiter({ limit: 5, interval: 1_000 }),
+      new MetricsRegistry(),
+    ];
+    vi.unstubAllGlobals();
+    expect(made).toHaveLength(7);
+    expect(BackgroundTasks.shared).toBe(made[0]);
   });
 
   test('never throws, whatever it is given', async () => {
