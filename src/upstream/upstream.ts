@@ -9,7 +9,7 @@ import * as check from '../core/options.js';
 import { LazyContext } from '../core/task-context.js';
 import type { CloseOptions, CloseReport, Executor, Milliseconds, TaskContext } from '../core/types.js';
 import { checkWaitUntil } from '../core/wait-until.js';
-import type { PromisePool } from '../pool/index.js';
+import type { ExecuteOptions, PromisePool } from '../pool/index.js';
 import { type AttemptContext, RetryPolicy } from '../retry/index.js';
 import { Call, type CallOwner } from './call.js';
 import { Closing } from './closing.js';
@@ -54,6 +54,8 @@ export class Upstream implements Executor, AsyncDisposable {
   readonly #parts: Parts;
   readonly #timeout: Milliseconds;
   readonly #totalTimeout: Milliseconds;
+  /** For a pool that was handed in; one of our own knows its timeout. */
+  readonly #foreignTimeout: Milliseconds | undefined;
   readonly #classify: UpstreamOptions['classify'];
   readonly #counters = new UpstreamCounters();
   readonly #deadlines = new Deadlines();
@@ -76,7 +78,8 @@ export class Upstream implements Executor, AsyncDisposable {
     this.#classify = given.classify;
     const isBounded = this.#timeout !== NEVER || this.#totalTimeout !== NEVER;
     this.#parts = makeParts(given, this.name, this.#timeout, isBounded);
-    const { coalescer, breaker, pool, outerBreaker } = this.#parts;
+    const { coalescer, breaker, pool, outerBreaker, ownsPool } = this.#parts;
+    this.#foreignTimeout = ownsPool || this.#timeout === NEVER ? undefined : this.#timeout;
     this.coalescer = coalescer;
     this.breaker = breaker;
     this.pool = given.pool === undefined ? undefined : pool;
@@ -227,28 +230,28 @@ export class Upstream implements Executor, AsyncDisposable {
       this.#once ??= new RetryPolicy({ name: this.name, maxAttempts: 1 });
       policy = this.#once;
     }
-    return policy.execute((context) => work(context, innerSignalOf(context)), {
-      signal: call.asSignal,
-      totalTimeout: totalTimeout === NEVER ? undefined : totalTimeout,
-    });
+    const signal = call.asSignal;
+    // What it runs, a pool and all before it, answers an abort at once.
+    if (totalTimeout === NEVER) return policy.run((context) => work(context, signal), signal);
+    return policy.execute((context) => work(context, innerSignalOf(context)), { signal, totalTimeout });
   }
 
   #admit<T>(task: (context: TaskContext) => unknown, call: Call, signal: AbortSignal): Promise<T> {
-    const options = this.#poolOptions(call);
+    const options = this.#poolOptions(call, signal);
     if (this.#door !== undefined) return this.#door.execute(task, options, signal);
-    return this.#parts.pool.execute(task, { ...options, signal }) as Promise<T>;
+    return this.#parts.pool.execute(task, options) as Promise<T>;
   }
 
   readonly #acquire = (call: Call, signal: AbortSignal): Promise<HeldSlot> => {
-    const { timeout: _, ...options } = this.#poolOptions(call);
+    const { timeout: _, ...options } = this.#poolOptions(call, signal);
     if (this.#door !== undefined) return this.#door.acquire(options, signal);
-    return this.#parts.pool.acquire({ ...options, signal });
+    return this.#parts.pool.acquire(options);
   };
 
-  #poolOptions({ options }: Call) {
-    const { group, priority, cost, queueTimeout } = options;
-    const timeout = options.timeout ?? (this.#parts.ownsPool || this.#timeout === NEVER ? undefined : this.#timeout);
-    return { group, priority, cost, queueTimeout, timeout };
+  // One literal: what is spread costs as much as the rest of the call.
+  #poolOptions({ options }: Call, signal: AbortSignal): ExecuteOptions {
+    const { group, priority, cost, queueTimeout, timeout } = options;
+    return { signal, group, priority, cost, queueTimeout, timeout: timeout ?? this.#foreignTimeout };
   }
 
   get #solo(): StreamCoalescer {
