@@ -17,7 +17,7 @@ export interface Gate {
   acquire(request?: AcquireRequest): Awaitable<Permit>;
 }
 
-/** A gate of this process: it never makes a pool hold a slot while it waits. `RateLimiter` and `PromisePool` are. */
+/** A gate of this process: it never makes a pool hold a slot while it waits. `RateLimiter`, `CircuitBreaker` and `PromisePool` are. */
 export interface LocalGate extends Gate {
   /** A permit; or the refusal to reject with; or ms until it is worth asking again (Infinity: when `onChange` calls). Never waits. */
   tryAcquire(request?: AcquireRequest): Permit | RefusedError | Milliseconds;

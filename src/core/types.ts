@@ -26,7 +26,7 @@ export interface SignalOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Whatever runs a task: a `PromisePool`, or your own. */
+/** Whatever runs a task: a `PromisePool`, an `Upstream`, a `CircuitBreaker`, a `RetryPolicy`, or your own. */
 export interface Executor {
   execute<T>(task: Task<T>, options?: SignalOptions): Promise<T>;
 }
