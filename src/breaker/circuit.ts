@@ -2,12 +2,12 @@ import { NEVER, now } from '../core/clock.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Milliseconds, Settled, Verdict } from '../core/types.js';
 import { classifyResult } from '../core/verdicts.js';
+import { type Classify, verdictOf, waitIn } from '../limits/reading.js';
 import { HookSet, reportError } from '../metrics/hooks.js';
 import { CircuitOpenError } from './circuit-open-error.js';
 import { BREAKER_HOOKS, type BreakerHooks, type BreakerState } from './hooks.js';
 import { Pass } from './pass.js';
 import { BreakerPlace } from './place.js';
-import { type Classify, verdictOf, waitIn } from './reading.js';
 import type { BreakerRules } from './rules.js';
 import { ResultWindow } from './window.js';
 
@@ -87,7 +87,7 @@ export class Circuit {
     const verdict =
       this.#classify === undefined ? classifyResult(result) : verdictOf(result, this.#classify, this.name);
     if (verdict === 'success') this.#count(pass, false, undefined);
-    else if (verdict !== 'ignore') this.#count(pass, true, waitIn(result));
+    else if (verdict !== 'ignore') this.#count(pass, true, waitIn(result, verdict));
     if (isTrial) this.free(pass);
   }
 

@@ -73,8 +73,9 @@ export class PoolEngine {
     this.admission = new Admission(this, limit, perGroup);
     const turnstile = options.turnstile(this.deadlines, () => this.admission.pump());
     this.admission.turnstile = turnstile;
-    this.admission.shutWatch = turnstile && new ShutWatch(turnstile.locals as readonly OwnGate[], (reason) => this.refuseQueued(reason));
-    this.feedback = new Feedback(this.admission, adaptive, classify, maxPause);
+    this.admission.shutWatch =
+      turnstile && new ShutWatch(turnstile.locals as readonly OwnGate[], (reason) => this.refuseQueued(reason));
+    this.feedback = new Feedback(this.admission, adaptive, name, classify, maxPause);
     this.#maxQueue = maxQueue;
     this.#abortGrace = abortGrace;
     this.hooks = new HookSet(name, POOL_HOOKS, hooks);

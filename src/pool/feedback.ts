@@ -1,9 +1,8 @@
 import { NEVER, now } from '../core/clock.js';
-import { VERDICTS } from '../core/permit.js';
 import type { Milliseconds, Settled, Verdict } from '../core/types.js';
 import { classifyResult } from '../core/verdicts.js';
 import type { ConcurrencyLimit } from '../limits/concurrency-limit.js';
-import { retryAfter } from '../limits/retry-after.js';
+import { type Classify, verdictOf, waitIn } from '../limits/reading.js';
 import { reportError } from '../metrics/hooks.js';
 import type { Admission } from './admission.js';
 import type { Run } from './run.js';
@@ -16,17 +15,20 @@ export class Feedback {
   isOn = false;
   #adaptive: ConcurrencyLimit | undefined;
   readonly #admission: Admission;
-  readonly #classify: (result: Settled<unknown>) => Verdict;
+  readonly #name: string;
+  readonly #classify: Classify | undefined;
   readonly #maxPause: Milliseconds;
 
   constructor(
     admission: Admission,
     adaptive: ConcurrencyLimit | undefined,
-    classify: ((result: Settled<unknown>) => Verdict) | undefined,
+    name: string,
+    classify: Classify | undefined,
     maxPause: Milliseconds,
   ) {
     this.#admission = admission;
-    this.#classify = classify ?? classifyResult;
+    this.#name = name;
+    this.#classify = classify;
     this.#maxPause = maxPause;
     this.adaptive = adaptive;
   }
@@ -45,7 +47,8 @@ export class Feedback {
   settled(slot: Slot, result: Settled<unknown>): void {
     const ticket = slot.ticket as Ticket;
     if (ticket.isReported) return;
-    const verdict = this.#verdictOf(result);
+    const verdict =
+      this.#classify === undefined ? classifyResult(result) : verdictOf(result, this.#classify, this.#name);
     this.report(slot, verdict, waitIn(result, verdict));
   }
 
@@ -73,22 +76,4 @@ export class Feedback {
       reportError('`onSample` of an adaptive limit failed', error);
     }
   }
-
-  /** The user's function, or the default if that throws or answers with something else. */
-  #verdictOf(result: Settled<unknown>): Verdict {
-    try {
-      const verdict = this.#classify(result);
-      if (VERDICTS.includes(verdict)) return verdict;
-    } catch (error) {
-      reportError('`classify` of a pool failed', error);
-    }
-    return classifyResult(result);
-  }
-}
-
-/** What the upstream asked for: in an error of its own, or in a `Response` that says "too many". */
-function waitIn(result: Settled<unknown>, verdict: Verdict): Milliseconds | undefined {
-  if (verdict === 'ignore') return undefined;
-  const source = result.status === 'rejected' ? result.reason : verdict === 'overload' ? result.value : undefined;
-  return typeof source === 'object' && source !== null ? retryAfter(source) : undefined;
 }

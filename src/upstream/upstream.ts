@@ -7,8 +7,10 @@ import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
 import { LazyContext } from '../core/task-context.js';
-import type { CloseOptions, CloseReport, Executor, Milliseconds, TaskContext } from '../core/types.js';
+import type { CloseOptions, CloseReport, Executor, Milliseconds, Settled, TaskContext } from '../core/types.js';
+import { classifyResult } from '../core/verdicts.js';
 import { checkWaitUntil } from '../core/wait-until.js';
+import { verdictOf } from '../limits/reading.js';
 import type { ExecuteOptions, PromisePool } from '../pool/index.js';
 import { type AttemptContext, RetryPolicy } from '../retry/index.js';
 import { Call, type CallOwner } from './call.js';
@@ -20,7 +22,6 @@ import { StreamPassage } from './stream-passage.js';
 import type { HeldSlot } from './stream-run.js';
 import type { UpstreamExecuteOptions, UpstreamOpen, UpstreamOptions, UpstreamTask } from './types.js';
 import { UpstreamReader } from './upstream-reader.js';
-import { verdictWith } from './verdict.js';
 
 const NO_OPTIONS: UpstreamExecuteOptions = Object.freeze({});
 
@@ -151,7 +152,7 @@ export class Upstream implements Executor, AsyncDisposable {
       name: this.name,
       timeout: check.duration('timeout', options.timeout, this.#timeout),
       deadlines: this.#deadlines,
-      verdictOf: verdictWith(this.#classify),
+      verdictOf: (result: Settled<unknown>) => verdictOf(result, this.#classify ?? classifyResult, this.name),
     };
     const passage = (context: TaskContext): AsyncGenerator<T, void, undefined> => {
       const begin = () => this.#begin(options, totalTimeout, innerSignalOf(context));
