@@ -1,6 +1,7 @@
 import { callable } from '../core/options.js';
 import type { Awaitable } from '../core/types.js';
 import { ItemWindow } from './item-window.js';
+import { Ledger } from './ledger.js';
 import { checkOptions } from './settings.js';
 import type { BatchContext, BatchOptions, BatchReport } from './types.js';
 
@@ -39,5 +40,8 @@ export async function batchAllSettled<I, R>(
   options?: BatchOptions,
 ): Promise<BatchReport<I, R>> {
   callable('work', work);
-  return new ItemWindow(items, work, checkOptions('batch', options)).run();
+  const settings = checkOptions('batch', options);
+  return new Promise((resolve) => {
+    new ItemWindow(items, work, settings, new Ledger(resolve)).run();
+  });
 }

@@ -1,5 +1,6 @@
 import { atLeast, callable, oneOf, optionalCallable, options, positiveInteger, wrongType } from '../core/options.js';
 import { type ChunkSettings, ChunkWindow } from './chunk-window.js';
+import { Ledger } from './ledger.js';
 import { checkOptions } from './settings.js';
 import type { BatchReport, ChunkAnswer, ChunkContext, ChunkOptions } from './types.js';
 
@@ -34,7 +35,10 @@ export async function chunkAllSettled<I, R>(
 ): Promise<BatchReport<I, R>> {
   callable('call', call);
   const settings = checkOptions('batch', options);
-  return new ChunkWindow(items, call, { settings, chunks: checkChunks(options) }).run();
+  const chunks = checkChunks(options);
+  return new Promise((resolve) => {
+    new ChunkWindow(items, call, { settings, chunks }, new Ledger(resolve)).run();
+  });
 }
 
 function checkChunks<I>(chunkOptions: ChunkOptions<I>): ChunkSettings<I> {

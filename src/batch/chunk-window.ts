@@ -8,7 +8,7 @@ import { Chunk } from './chunk.js';
 import { type Outcome, readAnswer } from './chunk-answer.js';
 import { Chunker } from './chunker.js';
 import { type FailOptions, Failure, type ItemFailure } from './item-failure.js';
-import { Entry } from './ledger.js';
+import type { Entry, Outlet } from './outlet.js';
 import type { Settings } from './settings.js';
 import type { ChunkAnswer, ChunkContext } from './types.js';
 import { BatchWindow } from './window.js';
@@ -22,8 +22,8 @@ export interface ChunkSettings<I> {
 }
 
 class ChunkCallContext extends CallContext implements ChunkContext {
-  readonly offset: number;
-  readonly attempt: number;
+  declare readonly offset: number;
+  declare readonly attempt: number;
 
   constructor(outer: TaskContext | undefined, { offset, attempts }: Chunk<unknown>) {
     super(outer);
@@ -49,8 +49,9 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
     items: Iterable<I> | AsyncIterable<I>,
     call: (chunk: readonly I[], context: ChunkContext) => ChunkAnswer<R>,
     { settings, chunks }: { settings: Settings; chunks: ChunkSettings<I> },
+    outlet: Outlet<I, R>,
   ) {
-    super(items, settings);
+    super(items, settings, outlet);
     this.#call = call;
     this.#chunks = chunks;
     this.#chunker = new Chunker(chunks.size, chunks.weight?.max ?? Number.POSITIVE_INFINITY);
@@ -80,6 +81,7 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
     try {
       outcomes = readAnswer(answer, chunk.items, { source: this.settings.source, key: this.#chunks.key });
     } catch (error) {
+      chunk.tries?.end('not-retryable');
       this.#failed(chunk, error);
       return;
     }
@@ -87,11 +89,11 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
     for (const [i, outcome] of outcomes.entries()) {
       const entry = chunk.entries[i] as Entry<I>;
       if ('failure' in outcome) failed.push({ entry, failure: outcome.failure });
-      else this.ledger.fulfil(entry, outcome.value as R);
+      else this.fulfil(entry, outcome.value as R);
     }
-    if (failed.length === 0) return;
-    if (chunk.tries !== undefined) void this.#askAboutItems(chunk, chunk.tries, failed);
-    else for (const { entry, failure } of failed) this.ledger.reject(entry, failure.reason);
+    if (failed.length === 0) chunk.tries?.succeed();
+    else if (chunk.tries !== undefined) void this.#askAboutItems(chunk, chunk.tries, failed);
+    else for (const { entry, failure } of failed) this.reject(entry, failure.reason);
   }
 
   protected override rejected(chunk: Chunk<I>, error: unknown): void {
@@ -126,7 +128,7 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
           again.push(entry);
           delay = Math.max(delay, answer.delay);
         } else if (!answer.isAborted) {
-          this.ledger.reject(entry, answer.error);
+          this.reject(entry, answer.error);
         }
       }
       if (again.length > 0) this.queue(chunk.only(again), delay);
@@ -140,24 +142,23 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
       this.tally.splits++;
       for (const half of chunk.halves()) this.queue(half);
     } else {
-      for (const entry of entries) this.ledger.reject(entry, error);
+      for (const entry of entries) this.reject(entry, error);
     }
   }
 
   /** The items of the next chunk, if there are enough now. */
   #gather(): readonly Entry<I>[] | undefined {
-    const { source, ledger } = this;
+    const { source } = this;
     const chunker = this.#chunker;
     while (!chunker.isFull) {
       if (this.isAborted) return undefined;
-      if (!source.pull()) return source.isEnded && !chunker.isEmpty ? chunker.take() : undefined;
-      const entry = new Entry(source.item, ledger.length);
-      ledger.add(entry);
+      if (!this.pull()) return source.isEnded && !chunker.isEmpty ? chunker.take() : undefined;
+      const entry = this.take();
       try {
         const cut = chunker.add(entry, this.#weigh(entry.item));
         if (cut !== undefined) return cut;
       } catch (error) {
-        ledger.reject(entry, error);
+        this.reject(entry, error);
       }
     }
     return chunker.take();

@@ -1,5 +1,5 @@
 import type { Attempts } from '../retry/attempts.js';
-import type { Entry } from './ledger.js';
+import type { Entry } from './outlet.js';
 import type { Job } from './window.js';
 
 /** Items that are sent together. */

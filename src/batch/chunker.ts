@@ -1,4 +1,4 @@
-import type { Entry } from './ledger.js';
+import type { Entry } from './outlet.js';
 
 /** Cuts items into chunks, in order: each as full as the two bounds allow, so only the last may be smaller without need. */
 export class Chunker<I> {

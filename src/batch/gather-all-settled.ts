@@ -1,8 +1,9 @@
 import { callable, wrongType } from '../core/options.js';
 import type { Settled, Task } from '../core/types.js';
 import { ItemWindow } from './item-window.js';
+import { Ledger } from './ledger.js';
 import { checkOptions } from './settings.js';
-import type { GatherOptions, GatherReport } from './types.js';
+import type { BatchReport, GatherOptions, GatherReport } from './types.js';
 
 /**
  * `Promise.allSettled` for different tasks with names: what arrived and what failed, each with its type. For pages and
@@ -31,7 +32,9 @@ export async function gatherAllSettled<T extends Record<string, unknown>>(
   const settings = checkOptions('gather', options);
   const concurrency = settings.concurrency ?? Number.POSITIVE_INFINITY;
   const start = ([, task]: NamedTask, context: Parameters<NamedTask[1]>[0]): unknown => task(context);
-  const { results } = await new ItemWindow(named, start, { ...settings, concurrency }).run();
+  const { results } = await new Promise<BatchReport<NamedTask, unknown>>((resolve) => {
+    new ItemWindow(named, start, { ...settings, concurrency }, new Ledger(resolve)).run();
+  });
 
   const outcomes = results.map((result): [string, Settled<unknown>] => {
     const [name] = result.item;

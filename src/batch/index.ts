@@ -3,6 +3,7 @@ export { chunkAllSettled } from './chunk-all-settled.js';
 export { MissingResultError } from './errors.js';
 export { gatherAllSettled } from './gather-all-settled.js';
 export type { ItemFailure } from './item-failure.js';
+export { streamSettled } from './stream-settled.js';
 export type {
   BatchContext,
   BatchFulfilled,
@@ -13,6 +14,7 @@ export type {
   BatchResult,
   BatchSkipped,
   BatchStats,
+  BatchStreamOptions,
   ChunkAnswer,
   ChunkContext,
   ChunkOptions,

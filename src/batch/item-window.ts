@@ -2,23 +2,14 @@ import type { Awaitable, TaskContext } from '../core/types.js';
 import type { Attempts } from '../retry/attempts.js';
 import { askRules } from './ask-rules.js';
 import { CallContext } from './call-context.js';
-import { Entry } from './ledger.js';
+import type { Entry, Outlet } from './outlet.js';
 import type { Settings } from './settings.js';
 import type { BatchContext } from './types.js';
-import { BatchWindow, type Job } from './window.js';
-
-class ItemJob<I> extends Entry<I> implements Job {
-  readonly tries: Attempts | undefined;
-
-  constructor(item: I, index: number, tries: Attempts | undefined) {
-    super(item, index);
-    this.tries = tries;
-  }
-}
+import { BatchWindow } from './window.js';
 
 class ItemCallContext extends CallContext implements BatchContext {
-  readonly index: number;
-  readonly attempt: number;
+  declare readonly index: number;
+  declare readonly attempt: number;
 
   constructor(outer: TaskContext | undefined, index: number, attempt: number) {
     super(outer);
@@ -28,54 +19,54 @@ class ItemCallContext extends CallContext implements BatchContext {
 }
 
 /** One call per item. */
-export class ItemWindow<I, R> extends BatchWindow<I, R, ItemJob<I>> {
+export class ItemWindow<I, R> extends BatchWindow<I, R, Entry<I>> {
   readonly #work: (item: I, context: BatchContext) => Awaitable<R>;
 
+  /** @throws {TypeError} `items` is not iterable. */
   constructor(
     items: Iterable<I> | AsyncIterable<I>,
     work: (item: I, context: BatchContext) => Awaitable<R>,
     settings: Settings,
+    outlet: Outlet<I, R>,
   ) {
-    super(items, settings);
+    super(items, settings, outlet);
     this.#work = work;
   }
 
-  protected override next(): ItemJob<I> | undefined {
-    if (!this.source.pull()) return undefined;
-    const job = new ItemJob(this.source.item, this.ledger.length, this.makeTries());
-    this.ledger.add(job);
-    return job;
+  protected override next(): Entry<I> | undefined {
+    return this.pull() ? this.take(this.makeTries()) : undefined;
   }
 
-  override entered(job: ItemJob<I>): void {
-    job.attempts++;
+  override entered(entry: Entry<I>): void {
+    entry.attempts++;
     this.tally.entered();
   }
 
-  override makeContext({ index, attempts }: ItemJob<I>, outer: TaskContext | undefined): CallContext {
+  override makeContext({ index, attempts }: Entry<I>, outer: TaskContext | undefined): CallContext {
     return new ItemCallContext(outer, index, attempts);
   }
 
-  override call({ item }: ItemJob<I>, context: ItemCallContext): Awaitable<R> {
+  override call({ item }: Entry<I>, context: ItemCallContext): Awaitable<R> {
     // Not as a method: `this` would be the window.
     const work = this.#work;
     return work(item, context);
   }
 
-  protected override fulfilled(job: ItemJob<I>, value: R): void {
-    this.ledger.fulfil(job, value);
+  protected override fulfilled(entry: Entry<I>, value: R): void {
+    entry.tries?.succeed();
+    this.fulfil(entry, value);
   }
 
-  protected override rejected(job: ItemJob<I>, error: unknown): void {
-    if (job.tries === undefined) this.ledger.reject(job, error);
-    else void this.#askRules(job, job.tries, error);
+  protected override rejected(entry: Entry<I>, error: unknown): void {
+    if (entry.tries === undefined) this.reject(entry, error);
+    else void this.#askRules(entry, entry.tries, error);
   }
 
-  async #askRules(job: ItemJob<I>, tries: Attempts, error: unknown): Promise<void> {
+  async #askRules(entry: Entry<I>, tries: Attempts, error: unknown): Promise<void> {
     const answer = await askRules(tries, error, { signal: this.settings.signal });
     this.turn(() => {
-      if (answer.again) this.queue(job, answer.delay);
-      else if (!answer.isAborted) this.ledger.reject(job, answer.error);
+      if (answer.again) this.queue(entry, answer.delay);
+      else if (!answer.isAborted) this.reject(entry, answer.error);
     });
   }
 }

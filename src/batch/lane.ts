@@ -21,9 +21,9 @@ export interface LaneOwner<J> {
   call(job: J, context: CallContext): unknown;
   /** The work ended; not told of work that was given up. */
   exited(): void;
-  /** The outcome of a job is known. Told once per job. */
-  settled(job: J, isFulfilled: boolean, result: unknown): void;
-  /** Nothing of the last job runs any more. */
+  /** The outcome of a job is known. Told once per job. @param freed the lane, if nothing of the job runs any more. */
+  settled(job: J, isFulfilled: boolean, result: unknown, freed: Lane<J> | undefined): void;
+  /** Nothing of a job that was settled before, or given up by the batch, runs any more. */
   vacated(lane: Lane<J>): void;
   /** Its work did not end in time: the lane is lost. @param running how many entries have no exit. */
   gaveUp(running: number): void;
@@ -134,8 +134,9 @@ export class Lane<J> {
     if (this.#submission === undefined) this.#left();
     const job = this.#job;
     this.#job = undefined;
-    if (job !== undefined) this.#owner.settled(job, isFulfilled, result);
-    this.#vacate();
+    const isFree = this.#clear();
+    if (job !== undefined) this.#owner.settled(job, isFulfilled, result, isFree ? this : undefined);
+    else if (isFree) this.#owner.vacated(this);
   }
 
   #exit(context: CallContext): void {
@@ -143,7 +144,7 @@ export class Lane<J> {
     this.#left();
     // Between two entries of one call no time is counted.
     if (this.#running === 0 && !this.#isOverdue) this.#endDeadline();
-    this.#vacate();
+    if (this.#clear()) this.#owner.vacated(this);
   }
 
   #left(): void {
@@ -151,12 +152,13 @@ export class Lane<J> {
     if (!this.#isGivenUp) this.#owner.exited();
   }
 
-  #vacate(): void {
-    if (this.#isPending || this.#running > 0 || this.#isGivenUp) return;
+  /** Answers whether it is free. */
+  #clear(): boolean {
+    if (this.#isPending || this.#running > 0 || this.#isGivenUp) return false;
     this.#endDeadline();
     this.#submission = undefined;
     this.#context = undefined;
-    this.#owner.vacated(this);
+    return true;
   }
 
   /** The time of the work is up, or that of the work which should have ended by now. */
@@ -174,7 +176,7 @@ export class Lane<J> {
     const error = new TimeoutError({ source, timeout, option: 'timeout' });
     const job = this.#job;
     this.#job = undefined;
-    if (job !== undefined) this.#owner.settled(job, false, error);
+    if (job !== undefined) this.#owner.settled(job, false, error, undefined);
     this.#cut(error);
   };
 

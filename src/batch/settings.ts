@@ -1,7 +1,7 @@
 import { abortSignal, duration, finiteDuration, limit, optionalCallable, options, wrongType } from '../core/options.js';
 import { read } from '../core/read.js';
 import type { Executor, Milliseconds } from '../core/types.js';
-import { type CheckedRules, checkRules } from '../retry/rules.js';
+import { type RetryPlan, rulesOf } from '../retry/index.js';
 import type { BatchOptions, BatchProgress } from './types.js';
 
 const DEFAULT_CONCURRENCY = 5;
@@ -15,7 +15,7 @@ export interface Settings {
   readonly pool: Executor | undefined;
   readonly delay: Milliseconds;
   readonly timeout: Milliseconds;
-  readonly rules: CheckedRules | undefined;
+  readonly plan: RetryPlan | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((progress: BatchProgress) => void) | undefined;
 }
@@ -23,13 +23,14 @@ export interface Settings {
 /** @throws {TypeError | RangeError} an option of another type or out of range. */
 export function checkOptions(source: string, batchOptions: BatchOptions | undefined): Settings {
   const { concurrency, pool, delay, timeout, retry, signal, onProgress } = options('options', batchOptions);
+  const plan = retry === undefined ? undefined : rulesOf(retry);
   return {
     source,
     concurrency: concurrency === undefined ? undefined : limit('concurrency', concurrency),
     pool: pool === undefined ? undefined : executor(pool),
     delay: finiteDuration('delay', delay, 0),
-    timeout: duration('timeout', timeout, Number.POSITIVE_INFINITY),
-    rules: retry === undefined ? undefined : checkRules(retry),
+    timeout: duration('timeout', timeout, plan?.attemptTimeout ?? Number.POSITIVE_INFINITY),
+    plan,
     signal: abortSignal('signal', signal),
     onProgress: optionalCallable('onProgress', onProgress),
   };

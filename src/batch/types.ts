@@ -1,6 +1,6 @@
 import type { Awaitable, Executor, Milliseconds, Settled, TaskContext } from '../core/types.js';
 import type { ItemContext } from '../pool/types.js';
-import type { RetryRules } from '../retry/rules.js';
+import type { RetryPolicy, RetryRules } from '../retry/index.js';
 import type { ItemFailure } from './item-failure.js';
 
 export interface BatchOptions {
@@ -19,12 +19,27 @@ export interface BatchOptions {
    * slot in the `pool`, so that a batch always ends.
    */
   timeout?: Milliseconds | undefined;
-  /** Repeat what failed. Default: no repeats. Only failed items are sent again; one that waits for its turn holds no lane. */
-  retry?: RetryRules | undefined;
+  /**
+   * Repeat what failed. Default: no repeats. Only failed items are sent again; one that waits for its turn holds no lane.
+   *
+   * A `RetryPolicy` brings its budget, hooks and counters, where each item (each chunk) is a call. Its `attemptTimeout`
+   * is the default of `timeout`; of its `totalTimeout`: no repeat is waited for that would begin after it.
+   */
+  retry?: RetryRules | RetryPolicy | undefined;
   /** Stops; what is not done is `skipped`. The report still resolves. */
   signal?: AbortSignal | undefined;
   /** Called after each item. One that throws or rejects is shown on the console once and changes nothing. */
   onProgress?: ((progress: BatchProgress) => void) | undefined;
+}
+
+export interface BatchStreamOptions extends BatchOptions {
+  /** Default 'input'. 'completion' yields each result as soon as it is there. */
+  order?: 'input' | 'completion' | undefined;
+  /**
+   * Results kept ready ahead of the reader. Integer >= 0 or Infinity; default: the concurrency. What was pulled and not
+   * read never exceeds `max(concurrency, buffer)`.
+   */
+  buffer?: number | undefined;
 }
 
 export interface BatchContext extends ItemContext {
@@ -163,7 +178,7 @@ export interface GatherOptions {
   /** Longest single task, ms, from the moment it is entered. Default Infinity. */
   timeout?: Milliseconds | undefined;
   /** Repeat what failed. Default: no repeats. */
-  retry?: RetryRules | undefined;
+  retry?: RetryRules | RetryPolicy | undefined;
   /** Stops; what is not done rejects with its reason. */
   signal?: AbortSignal | undefined;
 }

@@ -7,12 +7,11 @@ import type { Milliseconds, TaskContext } from '../core/types.js';
 import { Attempts } from '../retry/attempts.js';
 import type { CallContext } from './call-context.js';
 import { Lane, type LaneOwner } from './lane.js';
-import { Ledger } from './ledger.js';
+import { Entry, type Outlet } from './outlet.js';
 import { Progress } from './progress.js';
 import { concurrencyOf, type Settings } from './settings.js';
 import { openSource, type Source } from './source.js';
 import { Tally } from './tally.js';
-import type { BatchReport } from './types.js';
 
 /** What one call is about. */
 export interface Job {
@@ -41,30 +40,31 @@ export abstract class BatchWindow<I, R, J extends Job> implements LaneOwner<J> {
   readonly settings: Settings;
   readonly deadlines = new Deadlines();
   protected readonly tally = new Tally();
-  protected readonly ledger: Ledger<I, R>;
   protected readonly source: Source<I>;
 
-  readonly #startedAt = now();
+  readonly #outlet: Outlet<I, R>;
+  #startedAt = Number.NaN;
+  #progress: Progress | undefined;
+  /** Items pulled so far: the index of the next. */
+  #pulled = 0;
   readonly #lanes: Lane<J>[] = [];
   readonly #idle: Lane<J>[] = [];
   /** Jobs that were made and wait for a lane. */
   readonly #ready = new Fifo<J>();
+  /** What may be repeated and is not done. */
+  readonly #open = new Set<Attempts>();
   #occupied = 0;
   #isSpacing = false;
   #isInTurn = false;
   #isOver = false;
   #abort: Abort | undefined;
   #subscription: AbortSubscription | undefined;
-  #resolve!: (report: BatchReport<I, R>) => void;
 
   /** @throws {TypeError} `items` is not iterable. */
-  constructor(items: Iterable<I> | AsyncIterable<I>, settings: Settings) {
-    const { tally } = this;
-    const { source, onProgress } = settings;
+  constructor(items: Iterable<I> | AsyncIterable<I>, settings: Settings, outlet: Outlet<I, R>) {
     this.settings = settings;
     this.source = openSource(items, () => this.turn());
-    const start = { tally, total: this.source.total, startedAt: this.#startedAt };
-    this.ledger = new Ledger(tally, onProgress && new Progress(source, onProgress, start));
+    this.#outlet = outlet;
   }
 
   /** Makes the next job from the source, if it gives enough for one now. */
@@ -75,19 +75,49 @@ export abstract class BatchWindow<I, R, J extends Job> implements LaneOwner<J> {
   protected abstract fulfilled(job: J, value: unknown): void;
   protected abstract rejected(job: J, error: unknown): void;
 
-  /** To be called once. Never rejects. */
-  run(): Promise<BatchReport<I, R>> {
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-      const { signal } = this.settings;
-      if (signal?.aborted === true) this.#abort = { reason: signal.reason };
-      else if (signal !== undefined) this.#subscription = new AbortSubscription(signal, this);
-      this.turn();
-    });
+  /** To be called once. The outlet is told of the end. */
+  run(): void {
+    const { tally } = this;
+    const { source, signal, onProgress } = this.settings;
+    this.#startedAt = now();
+    const start = { tally, total: this.source.total, startedAt: this.#startedAt };
+    this.#progress = onProgress && new Progress(source, onProgress, start);
+    if (signal?.aborted === true) this.#abort = { reason: signal.reason };
+    else if (signal !== undefined) this.#subscription = new AbortSubscription(signal, this);
+    this.turn();
+  }
+
+  /** The outlet may want more by now. */
+  goOn(): void {
+    this.turn();
   }
 
   protected get isAborted(): boolean {
     return this.#abort !== undefined;
+  }
+
+  /** True: an item was pulled, to be taken. */
+  protected pull(): boolean {
+    return this.#outlet.wantsMore(this.#pulled) && this.source.pull();
+  }
+
+  /** The item pulled last, entered into the books. */
+  protected take(tries?: Attempts): Entry<I> {
+    const entry = new Entry(this.source.item, this.#pulled++, tries);
+    this.#outlet.add(entry);
+    return entry;
+  }
+
+  protected fulfil({ item, index, attempts }: Entry<I>, value: R): void {
+    this.#outlet.keep({ status: 'fulfilled', value, item, index, attempts });
+    this.tally.fulfilled++;
+    this.#progress?.tell();
+  }
+
+  protected reject({ item, index, attempts }: Entry<I>, reason: unknown): void {
+    this.#outlet.keep({ status: 'rejected', reason, item, index, attempts });
+    this.tally.rejected++;
+    this.#progress?.tell();
   }
 
   /** Lets a change happen and draws the consequences. After the end nothing changes any more. */
@@ -101,8 +131,10 @@ export abstract class BatchWindow<I, R, J extends Job> implements LaneOwner<J> {
 
   /** The state of a job that may be repeated; undefined where no retry was asked for. */
   protected makeTries(): Attempts | undefined {
-    const { rules } = this.settings;
-    return rules && new Attempts(rules, Number.POSITIVE_INFINITY, now());
+    const { plan } = this.settings;
+    if (plan === undefined) return undefined;
+    const startedAt = now();
+    return new Attempts(plan, startedAt + plan.totalTimeout, startedAt, { family: this, open: this.#open });
   }
 
   /** Before anything new from the source, but not before `delay` ms have passed. */
@@ -115,19 +147,18 @@ export abstract class BatchWindow<I, R, J extends Job> implements LaneOwner<J> {
     this.tally.inFlight--;
   }
 
-  settled(job: J, isFulfilled: boolean, result: unknown): void {
-    // The work may hear of an abort before we do. What it then rejects with is no failure of the item.
-    if (!isFulfilled && this.settings.signal?.aborted === true) return;
+  settled(job: J, isFulfilled: boolean, result: unknown, freed: Lane<J> | undefined): void {
     const isNested = this.#isInTurn;
     this.#isInTurn = true;
+    if (freed !== undefined) this.#free(freed);
     if (isFulfilled) this.fulfilled(job, result);
-    else this.rejected(job, result);
+    // The work may hear of an abort before we do. What it then rejects with is no failure of the item.
+    else if (this.settings.signal?.aborted !== true) this.rejected(job, result);
     if (!isNested) this.#endTurn();
   }
 
   vacated(lane: Lane<J>): void {
-    this.#idle.push(lane);
-    this.#occupied--;
+    this.#free(lane);
     this.turn();
   }
 
@@ -138,9 +169,15 @@ export abstract class BatchWindow<I, R, J extends Job> implements LaneOwner<J> {
     this.turn();
   }
 
+  /** Ends it with what is known. A second time it does nothing. */
   onAbort(reason: unknown): void {
-    this.#abort = { reason };
+    this.#abort ??= { reason };
     this.turn();
+  }
+
+  #free(lane: Lane<J>): void {
+    this.#idle.push(lane);
+    this.#occupied--;
   }
 
   #endTurn(): void {
@@ -151,7 +188,7 @@ export abstract class BatchWindow<I, R, J extends Job> implements LaneOwner<J> {
       if (this.#abort === undefined) this.#start(job);
     }
     this.#isInTurn = false;
-    if (this.source.isEnded && this.ledger.isSettled) this.#finish(undefined);
+    if (this.source.isEnded && this.tally.settled === this.#pulled) this.#finish(undefined);
     else if (this.#abort !== undefined) this.#finish(this.#abort);
   }
 
@@ -187,13 +224,14 @@ export abstract class BatchWindow<I, R, J extends Job> implements LaneOwner<J> {
     this.#subscription?.end();
     this.deadlines.clear();
     if (abort !== undefined) {
-      this.ledger.skip(abort.reason, this.source.rest());
+      for (const tries of this.#open) tries.end('aborted');
+      this.#outlet.skip(abort.reason, this.source.rest());
       for (const lane of this.#lanes) lane.abort(abort.reason);
     }
 
     const end = (): void => {
       this.deadlines.clear();
-      this.#resolve(this.ledger.report({ abort, failure: this.source.failure, durationMs }));
+      this.#outlet.end({ abort, failure: this.source.failure, tally: this.tally, durationMs });
     };
     const closing = this.source.close();
     if (closing === undefined) {

@@ -9,4 +9,5 @@ export {
   type RateLimiterOptions,
 } from './rate-limiter.js';
 export { retryAfter } from './retry-after.js';
+export { RetryBudget } from './retry-budget.js';
 export { vegasLimit } from './vegas.js';

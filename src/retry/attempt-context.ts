@@ -1,6 +1,5 @@
 import { LazyContext } from '../core/task-context.js';
 import type { TaskContext } from '../core/types.js';
-import type { Attempts } from './attempts.js';
 
 /** What one attempt is given. Its signal aborts on the caller's abort and on either timeout. */
 export interface AttemptContext extends TaskContext {
@@ -16,22 +15,28 @@ export interface AttemptContext extends TaskContext {
 }
 
 export class LazyAttemptContext extends LazyContext implements AttemptContext {
-  readonly #attempts: Attempts;
   readonly attempt: number;
   readonly lastError: unknown;
+  #finals: unknown[] | undefined;
 
-  constructor(attempts: Attempts, attempt: number, lastError: unknown) {
+  /** @param finals what was stopped in this call; made when it is needed where there is none yet. */
+  constructor(attempt: number, lastError: unknown, finals?: unknown[]) {
     super();
-    this.#attempts = attempts;
     this.attempt = attempt;
     this.lastError = lastError;
+    this.#finals = finals;
   }
 
   // A getter, so that it can be taken off the context and costs nothing where it is not.
   get stop(): <E>(error: E) => E {
     return (error) => {
-      this.#attempts.stop(error);
+      LazyAttemptContext.finalsOf(this).push(error);
       return error;
     };
+  }
+
+  static finalsOf(context: LazyAttemptContext): unknown[] {
+    context.#finals ??= [];
+    return context.#finals;
   }
 }

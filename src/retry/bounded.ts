@@ -1,7 +1,9 @@
 import { AbortSubscription } from '../core/abort.js';
+import { NEVER } from '../core/clock.js';
 import type { Deadlines } from '../core/deadlines.js';
-import { observe } from '../core/deferred.js';
+import { derive, observe } from '../core/deferred.js';
 import type { Awaitable, Milliseconds, Settled } from '../core/types.js';
+import { invoke } from './invoke.js';
 
 export interface Bounds {
   readonly signal: AbortSignal | undefined;
@@ -23,6 +25,12 @@ export function bounded<T>(
   { signal, limit, deadlines }: Bounds,
   onCut: (cut: Cut) => void,
 ): Promise<Settled<T> | Cut> {
+  // Whoever calls with an aborted signal wants the work done all the same.
+  const listens = signal !== undefined && !signal.aborted;
+  if (!listens && limit === NEVER) {
+    const running = invoke(work, undefined) as Promise<unknown>;
+    return derive(running, fulfilled, rejected) as Promise<Settled<T>>;
+  }
   return new Promise((resolve) => {
     const end = (ending: Settled<T> | Cut): void => {
       subscription?.end();
@@ -33,24 +41,15 @@ export function bounded<T>(
       end(by);
       onCut(by);
     };
-    // Whoever calls with an aborted signal wants the work done all the same.
-    const listens = signal !== undefined && !signal.aborted;
     const subscription = listens ? new AbortSubscription(signal, { onAbort: () => cut('aborted') }) : undefined;
-    const deadline = limit === Number.POSITIVE_INFINITY ? undefined : deadlines?.add(limit, () => cut('overdue'));
+    const deadline = limit === NEVER ? undefined : deadlines?.add(limit, () => cut('overdue'));
     observe(
-      invoke(work),
+      invoke(work, undefined),
       (value) => end({ status: 'fulfilled', value }),
       (reason) => end({ status: 'rejected', reason }),
     );
   });
 }
 
-/** Turns a throw, a thenable or a plain value into a promise. A promise is taken as it is: to adopt it would cost three ticks. */
-function invoke<T>(work: () => Awaitable<T>): Promise<T> {
-  try {
-    const result = work();
-    return result instanceof Promise ? result : Promise.resolve(result);
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
+const fulfilled = (value: unknown): Settled<unknown> => ({ status: 'fulfilled', value });
+const rejected = (reason: unknown): Settled<unknown> => ({ status: 'rejected', reason });

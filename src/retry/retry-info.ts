@@ -4,6 +4,10 @@ import type { Milliseconds } from '../core/types.js';
 export interface RetryInfo {
   /** Attempts begun. */
   readonly attempts: number;
+  /**
+   * From the call to its end, ms. A call that nobody watches reads no clock before something fails: for `retryWithBackoff(fn)` without
+   * options, and `execute(fn)` of a policy without timeouts, hooks and `shouldRetry`, it is from the end of the first attempt.
+   */
   readonly elapsedMs: Milliseconds;
   /** Time slept between attempts, ms. */
   readonly delayedMs: Milliseconds;
@@ -11,11 +15,12 @@ export interface RetryInfo {
    * - `exhausted`: `maxAttempts` was reached;
    * - `not-retryable`: the error is final: by the rules, by `stop`, because an inner retry gave up on it, or because
    *   `shouldRetry` threw;
+   * - `budget`: the `RetryBudget` had no token left;
    * - `deadline`: `totalTimeout` fell inside an attempt, or the next wait could not have finished before it;
    * - `aborted`: by the caller;
    * - `hint-too-long`: the server asked for a wait beyond the deadline or, where there is none, beyond `maxDelay` and 60 s.
    */
-  readonly reason: 'exhausted' | 'not-retryable' | 'deadline' | 'aborted' | 'hint-too-long';
+  readonly reason: 'exhausted' | 'not-retryable' | 'budget' | 'deadline' | 'aborted' | 'hint-too-long';
   /** Of each attempt, first to last; at most the last 10. An attempt that was cut short by an abort or `totalTimeout` has none. */
   readonly errors: readonly unknown[];
 }

@@ -1,10 +1,12 @@
+import { NEVER } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import { abortSignal, callable, duration } from '../core/options.js';
 import type { Awaitable, Milliseconds, SignalOptions } from '../core/types.js';
 import { HookSet } from '../metrics/hooks.js';
 import type { AttemptContext } from './attempt-context.js';
 import { RETRY_HOOKS, type RetryHooks } from './hooks.js';
-import { RetriedCall } from './retried-call.js';
+import { planOf } from './plan.js';
+import { retryFreely, retryWithin } from './retried-call.js';
 import { checkRules, type RetryRules } from './rules.js';
 
 export interface RetryTimeouts {
@@ -19,7 +21,7 @@ export interface RetryOptions extends RetryRules, RetryTimeouts, SignalOptions {
   hooks?: RetryHooks | undefined;
 }
 
-const NAME = 'retry';
+const DEFAULTS = /* @__PURE__ */ planOf(/* @__PURE__ */ checkRules(undefined));
 
 /**
  * Calls `fn` until it succeeds, `maxAttempts` is reached or the error is final. Throws the last error itself, untouched;
@@ -35,7 +37,9 @@ const NAME = 'retry';
  * - An abort is honoured at once in every state: in an attempt, while `shouldRetry` thinks, during a wait.
  * - Waits and timeouts keep the process alive while they run.
  *
- * Cost: without a signal and timeouts a call that succeeds makes no timer, no listener and no controller.
+ * Cost: without a signal and timeouts a call that succeeds makes no timer, no listener and no controller, and reads the clock
+ * once; without any options, not at all (see `RetryInfo.elapsedMs`).
+ * Retries without a wait follow at once; every eighth yields to timers first, so that an endless one does not stop the process.
  *
  * @throws the error of the last attempt.
  * @throws `signal.reason` itself, if the caller aborted.
@@ -58,20 +62,20 @@ const NAME = 'retry';
 export function retryWithBackoff<T>(fn: (context: AttemptContext) => Awaitable<T>, options?: RetryOptions): Promise<T> {
   try {
     callable('fn', fn);
+    if (options === undefined) return retryFreely(fn, DEFAULTS, undefined);
     const rules = checkRules(options, 'options');
-    const { hooks, signal, attemptTimeout, totalTimeout } = options ?? {};
-    const limits = {
-      attemptTimeout: duration('attemptTimeout', attemptTimeout, Number.POSITIVE_INFINITY),
-      totalTimeout: duration('totalTimeout', totalTimeout, Number.POSITIVE_INFINITY),
-      signal: abortSignal('signal', signal),
-    };
-    const owner = {
-      name: NAME,
+    const { hooks, signal, attemptTimeout, totalTimeout } = options;
+    const plan = {
+      ...DEFAULTS,
       rules,
-      hooks: hooks === undefined ? undefined : new HookSet(NAME, RETRY_HOOKS, hooks),
-      deadlines: attemptTimeout === undefined && totalTimeout === undefined ? undefined : new Deadlines(),
+      hooks: hooks === undefined ? undefined : new HookSet(DEFAULTS.name, RETRY_HOOKS, hooks),
     };
-    return new RetriedCall(fn, owner, limits).run();
+    return retryWithin(fn, plan, {
+      attemptTimeout: duration('attemptTimeout', attemptTimeout, NEVER),
+      totalTimeout: duration('totalTimeout', totalTimeout, NEVER),
+      signal: abortSignal('signal', signal),
+      deadlines: attemptTimeout === undefined && totalTimeout === undefined ? undefined : new Deadlines(),
+    });
   } catch (error) {
     return Promise.reject(error);
   }

@@ -1,6 +1,17 @@
-import { atLeast, duration, finiteDuration, limit, oneOf, optionalCallable, options } from '../core/options.js';
+import {
+  atLeast,
+  duration,
+  finiteDuration,
+  limit,
+  oneOf,
+  optionalCallable,
+  options,
+  wrongType,
+} from '../core/options.js';
+import { read } from '../core/read.js';
 import type { Awaitable, Milliseconds } from '../core/types.js';
 import type { Backoff, Jitter } from '../limits/backoff.js';
+import type { RetryBudget } from '../limits/retry-budget.js';
 
 /** When and how long to wait before another attempt. */
 export interface RetryRules {
@@ -24,6 +35,8 @@ export interface RetryRules {
   shouldRetry?:
     | ((error: unknown, context: RetryContext) => Awaitable<boolean | { readonly after: Milliseconds }>)
     | undefined;
+  /** Shared by many calls: caps the extra load that retries put on a failing upstream. Default: none. */
+  budget?: RetryBudget | undefined;
 }
 
 /** What `shouldRetry` answers, sooner or later. */
@@ -44,6 +57,7 @@ export interface CheckedRules {
   readonly maxAttempts: number;
   readonly backoff: Backoff;
   readonly shouldRetry: RetryRules['shouldRetry'];
+  readonly budget: RetryBudget | undefined;
 }
 
 const JITTERS: readonly Jitter[] = ['full', 'equal', 'none'];
@@ -54,7 +68,7 @@ const JITTERS: readonly Jitter[] = ['full', 'equal', 'none'];
  * @throws {RangeError} a number out of range, NaN included, or an unknown `jitter`.
  */
 export function checkRules(rules: RetryRules | undefined, option = 'retry'): CheckedRules {
-  const { maxAttempts, baseDelay, maxDelay, factor, jitter, shouldRetry } = options(option, rules);
+  const { maxAttempts, baseDelay, maxDelay, factor, jitter, shouldRetry, budget } = options(option, rules);
   return {
     maxAttempts: maxAttempts === undefined ? 3 : limit('maxAttempts', maxAttempts),
     backoff: {
@@ -64,5 +78,11 @@ export function checkRules(rules: RetryRules | undefined, option = 'retry'): Che
       jitter: oneOf('jitter', jitter, JITTERS, 'full'),
     },
     shouldRetry: optionalCallable('shouldRetry', shouldRetry),
+    // By shape: it may be of another copy of the package.
+    budget: budget === undefined || typeof read(budget, 'giveBack') === 'function' ? budget : notABudget(budget),
   };
+}
+
+function notABudget(value: unknown): never {
+  throw wrongType('budget', 'a RetryBudget', value);
 }

@@ -8,56 +8,8 @@ import {
   gatherAllSettled,
 } from '../../src/batch/index.js';
 import { property } from '../support/runs.js';
+import { act, type Kind, kind, model, slowly, sourceKind, sourceOf } from './kinds.js';
 import { finish, Gauge, oneByOne, upTo } from './support.js';
-
-type Scheduler = Parameters<Parameters<fc.Arbitrary<fc.Scheduler>['map']>[0]>[0];
-
-type Kind = 'promise' | 'value' | 'thenable' | 'reject' | 'throw' | 'reject undefined' | 'undefined';
-const kind = fc.constantFrom<Kind>('promise', 'value', 'thenable', 'reject', 'throw', 'reject undefined', 'undefined');
-
-/** What the work does with an item of this kind. */
-function act(item: Kind, index: number, delayed: () => Promise<unknown>): unknown {
-  switch (item) {
-    case 'promise':
-      return delayed().then(() => index);
-    case 'value':
-      return index;
-    case 'thenable':
-      // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested.
-      return { then: (resolve: (value: number) => void) => void delayed().then(() => resolve(index)) };
-    case 'reject':
-      return delayed().then(() => Promise.reject(`rejected ${index}`));
-    case 'throw':
-      throw `rejected ${index}`;
-    case 'reject undefined':
-      return delayed().then(() => Promise.reject(undefined));
-    case 'undefined':
-      return undefined;
-  }
-}
-
-/** What must become of it. */
-function model(item: Kind, index: number): object {
-  const place = { item, index, attempts: 1 };
-  if (item === 'reject' || item === 'throw') return { status: 'rejected', reason: `rejected ${index}`, ...place };
-  if (item === 'reject undefined') return { status: 'rejected', reason: undefined, ...place };
-  return { status: 'fulfilled', value: item === 'undefined' ? undefined : index, ...place };
-}
-
-type SourceKind = 'array' | 'generator' | 'async generator';
-const sourceKind = fc.constantFrom<SourceKind>('array', 'generator', 'async generator');
-
-async function* slowly<T>(items: readonly T[], s: Scheduler): AsyncGenerator<T> {
-  for (const item of items) {
-    await s.schedule(Promise.resolve());
-    yield item;
-  }
-}
-
-function sourceOf<T>(of: SourceKind, items: readonly T[], s: Scheduler): Iterable<T> | AsyncIterable<T> {
-  if (of === 'array') return items;
-  return of === 'generator' ? oneByOne(items) : slowly(items, s);
-}
 
 function expectSums({ results, stats, values, errors, ok, aborted }: BatchReport<unknown, unknown>): void {
   const count = (status: string): number => results.filter((result) => result.status === status).length;
@@ -313,6 +265,20 @@ describe('in time', () => {
         return result.reason instanceof Error ? result.reason.message : result.reason;
       });
       expect(actual).toEqual(expected);
+    },
+  );
+
+  property([fc.integer({ min: 1, max: 100 }).chain((n) => fc.tuple(fc.constant(n), fc.nat({ max: n - 1 })))])(
+    'one bad item among n is found with at most 2 * ceil(log2 n) extra calls',
+    async ([n, bad]) => {
+      const call = vi.fn(async (chunk: readonly number[]) => {
+        if (chunk.includes(bad)) throw bad;
+        return chunk;
+      });
+      const report = await finish(chunkAllSettled(upTo(n), call, { size: n, onChunkError: 'split' }));
+      expect(report.errors.map(({ item }) => item)).toEqual([bad]);
+      expect(report.values).toEqual(upTo(n).filter((i) => i !== bad));
+      expect(call.mock.calls.length - 1).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(n)));
     },
   );
 

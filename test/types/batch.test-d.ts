@@ -2,11 +2,13 @@ import { describe, expectTypeOf, test } from 'vitest';
 import {
   type BatchReport,
   type BatchResult,
+  type BatchStreamOptions,
   batchAllSettled,
   chunkAllSettled,
   type GatherReport,
   gatherAllSettled,
   type ItemFailure,
+  streamSettled,
 } from '../../src/batch/index.js';
 import { PromisePool } from '../../src/pool/index.js';
 
@@ -93,6 +95,36 @@ describe('chunkAllSettled', () => {
     // @ts-expect-error only `fail` makes one
     const failure: ItemFailure = { reason: 'x' };
     void failure;
+  });
+});
+
+describe('streamSettled', () => {
+  test('yields typed results, also where the context is destructured', async () => {
+    const stream = streamSettled(crawl(), async ({ text }, { attempt, index, signal }) => {
+      expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+      return `${text}${attempt}${index}`;
+    });
+    expectTypeOf(stream).toEqualTypeOf<AsyncGenerator<BatchResult<Text, string>, void, undefined>>();
+    for await (const result of stream) {
+      expectTypeOf(result).toEqualTypeOf<BatchResult<Text, string>>();
+      if (result.status === 'fulfilled') expectTypeOf(result.value).toEqualTypeOf<string>();
+      else expectTypeOf(result.reason).toEqualTypeOf<unknown>();
+    }
+    for await (const result of streamSettled(new Set([1]), (n) => n > 1)) {
+      expectTypeOf(result).toEqualTypeOf<BatchResult<number, boolean>>();
+    }
+  });
+
+  test('takes the options of a batch, an order and a buffer, given or perhaps not', () => {
+    const through = (options: BatchStreamOptions) => streamSettled(texts, () => 1, { ...options, pool, timeout: 1 });
+    void through({ order: 'completion', buffer: 0, signal: undefined });
+    void through({ order: undefined, buffer: undefined });
+    // @ts-expect-error no such order
+    void streamSettled([1], (n) => n, { order: 'random' });
+    // @ts-expect-error a batch has neither
+    void batchAllSettled([1], (n) => n, { buffer: 1 });
+    // @ts-expect-error not iterable
+    void streamSettled(5, (n) => n);
   });
 });
 
