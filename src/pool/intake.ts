@@ -72,6 +72,15 @@ export class Intake {
     return new ClosedError({ source: name });
   }
 
+  /** @throws {TypeError | RangeError} */
+  check({ timeout, queueTimeout, priority, cost, group }: ExecuteOptions): void {
+    check.duration('timeout', timeout, NEVER);
+    check.duration('queueTimeout', queueTimeout, NEVER);
+    levelOf(priority);
+    if (group !== undefined) mapKey('group', group);
+    checkCost(this.#engine.admission, cost, group);
+  }
+
   #submitWith(task: Task<unknown> | undefined, given: ExecuteOptions): Promise<unknown> {
     const engine = this.#engine;
     const signal = check.abortSignal('signal', given.signal);

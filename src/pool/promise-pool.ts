@@ -227,6 +227,15 @@ export class PromisePool implements LocalGate, Executor, AsyncDisposable {
     return (this.#engine.admission.turnstile?.remotes.length ?? 0) > 0;
   }
 
+  /**
+   * What `execute` would say of its options, in a throw.
+   *
+   * @internal
+   */
+  check(options: ExecuteOptions): void {
+    this.#intake.check(options);
+  }
+
   /** @internal */
   shutReason(): RefusedError | undefined {
     return this.#engine.isClosing ? new ClosedError({ source: this.name }) : undefined;

@@ -1,9 +1,10 @@
 import { NEVER, now } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import { abortSignal, callable, duration, options, text } from '../core/options.js';
+import { LazyContext } from '../core/task-context.js';
 import type { Awaitable, Executor, SignalOptions } from '../core/types.js';
 import { HookSet } from '../metrics/hooks.js';
-import type { AttemptContext } from './attempt-context.js';
+import type { AttemptContext, LazyAttemptContext } from './attempt-context.js';
 import { RetryCounters, type RetryMetrics } from './counters.js';
 import { RETRY_HOOKS, type RetryHooks } from './hooks.js';
 import type { RetryPlan } from './plan.js';
@@ -81,16 +82,27 @@ export class RetryPolicy implements Executor {
   }
 
   /**
-   * For a function that ends by itself, and at once, when `signal` aborts: nothing has to stand by while its first attempt runs.
+   * For a function that ends by itself, and at once, when the signal aborts that it is given: nothing has to stand by while its first
+   * attempt runs.
    *
    * @internal
    */
-  run<T>(fn: (context: AttemptContext) => Awaitable<T>, signal: AbortSignal): Promise<T> {
+  run<T>(
+    fn: (context: AttemptContext, signal: AbortSignal) => Awaitable<T>,
+    signal: AbortSignal,
+    totalTimeout = this.plan.totalTimeout,
+  ): Promise<T> {
     const { plan } = this;
-    const { attemptTimeout, totalTimeout } = plan;
-    if (attemptTimeout !== NEVER || totalTimeout !== NEVER) return this.execute(fn, { signal });
+    const { attemptTimeout } = plan;
+    if (attemptTimeout !== NEVER || totalTimeout !== NEVER) {
+      return this.execute((context) => fn(context, LazyContext.innerSignal(context as LazyAttemptContext)), {
+        signal,
+        totalTimeout,
+      });
+    }
     const limits = { signal, attemptTimeout, totalTimeout, deadlines: undefined };
-    return retryFreely(fn, plan, this.#isPlain && this.#hooks.isEmpty ? undefined : now(), limits);
+    const startedAt = this.#isPlain && this.#hooks.isEmpty ? undefined : now();
+    return retryFreely((context) => fn(context, signal), plan, startedAt, limits);
   }
 
   /** Observes all calls until the returned function is called. @throws {TypeError} not an object of functions. */

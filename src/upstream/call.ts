@@ -1,5 +1,7 @@
 import { AbortSubscription, InnerSignal } from '../core/abort.js';
+import type { Deadlines } from '../core/deadlines.js';
 import { observe } from '../core/deferred.js';
+import { TimeoutError } from '../core/errors.js';
 import type { Key, Milliseconds, TaskContext } from '../core/types.js';
 import type { ExecuteOptions } from '../pool/index.js';
 import type { AttemptContext } from '../retry/index.js';
@@ -12,6 +14,8 @@ export interface CallOwner {
   attempt<T>(call: Call, work: (context: AttemptContext | undefined, signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Breaker, slot and rate. Its task is entered when all of them let it in. */
   admit<T>(task: (context: TaskContext) => unknown, call: Call, signal: AbortSignal): Promise<T>;
+  /** Its caller has been told. */
+  onAnswered(call: Call): void;
   /** Its caller has been told, and nothing of it runs. */
   onOver(call: Call): void;
 }
@@ -27,9 +31,11 @@ export class Call extends InnerSignal {
   /** Its function was entered, at least once. */
   isEntered = false;
   readonly #owner: CallOwner;
+  /** Its caller has the answer. */
+  isSettled = false;
   #subscription: AbortSubscription | undefined;
+  #endDeadline: (() => void) | undefined;
   #running = 0;
-  #isSettled = false;
 
   /** @param signal of its caller, or of the load that it is. */
   constructor(owner: CallOwner, options: ExecuteOptions, totalTimeout: Milliseconds, signal: AbortSignal | undefined) {
@@ -41,12 +47,20 @@ export class Call extends InnerSignal {
     else if (signal !== undefined) this.#subscription = new AbortSubscription(signal, this);
   }
 
+  /** Aborts it when its `totalTimeout` is over, unless it has settled. */
+  endWithin(deadlines: Deadlines, source: string): void {
+    const timeout = this.totalTimeout;
+    const expire = (): void => this.abort(new TimeoutError({ source, timeout, option: 'totalTimeout' }));
+    const deadline = deadlines.add(timeout, expire);
+    this.#endDeadline = () => deadlines.cancel(deadline);
+  }
+
   get group(): Key | undefined {
     return this.options.group;
   }
 
   get isOver(): boolean {
-    return this.#isSettled && this.#running === 0;
+    return this.isSettled && this.#running === 0;
   }
 
   onAbort(reason: unknown): void {
@@ -61,10 +75,11 @@ export class Call extends InnerSignal {
     return promise;
   }
 
-  /** Its caller has the answer. */
   readonly settled = (): void => {
-    this.#isSettled = true;
+    this.isSettled = true;
     this.#subscription?.end();
+    this.#endDeadline?.();
+    this.#owner.onAnswered(this);
     this.#look();
   };
 

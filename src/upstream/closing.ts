@@ -4,50 +4,72 @@ import * as check from '../core/options.js';
 import type { CloseOptions, CloseReport, Milliseconds } from '../core/types.js';
 import type { Call } from './call.js';
 
+/** Checked options of `close`. */
+export interface Terms {
+  readonly grace: Milliseconds;
+  readonly abortGrace: Milliseconds;
+  readonly reason: unknown;
+}
+
+/** @throws {TypeError | RangeError} */
+export function checkTerms(options: CloseOptions | undefined): Terms {
+  const { grace, abortGrace, reason } = check.options('options', options);
+  return {
+    grace: check.duration('grace', grace, NEVER),
+    abortGrace: check.duration('abortGrace', abortGrace, 1_000),
+    reason,
+  };
+}
+
+interface ClosingOwner {
+  readonly name: string;
+  /** Those that are not over. */
+  readonly calls: ReadonlySet<Call>;
+  makeReason(): unknown;
+  /** @param isClean nothing of ours runs in them any more. */
+  closeParts(isClean: boolean, reason: unknown): void;
+}
+
 /**
- * The end of an upstream: its calls may finish for `grace`, waiting repeats included, then they are aborted, and after `abortGrace` the
- * report names those that still run. Its parts go last: a repeat needs the pool to the end.
+ * The end of an upstream: its callers may get their answers for `grace`, waiting repeats included, then its calls are aborted; what
+ * still runs then, or after its caller was answered, has `abortGrace`, and the report names what is left. The parts go last: a repeat
+ * needs the pool to the end.
  */
 export class Closing {
   readonly report: Promise<CloseReport>;
-  readonly #name: string;
-  readonly #calls: ReadonlySet<Call>;
-  readonly #closeParts: (reason: unknown) => void;
-  readonly #makeReason: () => unknown;
+  readonly #owner: ClosingOwner;
   #resolve!: (report: CloseReport) => void;
   #timer: Timer | undefined;
   #graceEnds: Milliseconds = NEVER;
   #abortGrace: Milliseconds = NEVER;
   #reason: unknown;
   #isCut = false;
+  #isCutting = false;
   #isOver = false;
+  /** Calls whose callers have no answer. */
+  #open = 0;
   #finished = 0;
   #aborted = 0;
   #refused = 0;
 
-  constructor(
-    name: string,
-    calls: ReadonlySet<Call>,
-    closeParts: (reason: unknown) => void,
-    makeReason: () => unknown,
-  ) {
-    this.#name = name;
-    this.#calls = calls;
-    this.#closeParts = closeParts;
-    this.#makeReason = makeReason;
+  constructor(owner: ClosingOwner) {
+    this.#owner = owner;
     this.report = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+    for (const call of owner.calls) if (!call.isSettled) this.#open++;
   }
 
-  /** The first call sets the terms, later ones may only shorten them. @throws {TypeError | RangeError} */
-  ask(options: CloseOptions | undefined): void {
-    const given = check.options('options', options);
-    const grace = check.duration('grace', given.grace, NEVER);
-    const abortGrace = check.duration('abortGrace', given.abortGrace, 1_000);
+  /** Is it what callers were told who had no answer when the grace ended? */
+  wasCutBy(reason: unknown): boolean {
+    return this.#isCut && reason === this.#reason;
+  }
+
+  /** The first call sets the terms, later ones may only shorten them. */
+  ask({ grace, abortGrace, reason }: Terms): void {
     if (this.#isCut) return;
     this.#abortGrace = Math.min(this.#abortGrace, abortGrace);
-    if (this.#reason === undefined) this.#reason = given.reason;
+    if (this.#reason === undefined) this.#reason = reason;
     const ends = now() + grace;
     if (ends < this.#graceEnds) {
       this.#graceEnds = ends;
@@ -55,41 +77,47 @@ export class Closing {
       if (grace > 0) this.#timer = new Timer(() => this.#cut(), grace);
     }
     if (grace === 0) this.#cut();
-    this.#look();
+    this.look();
   }
 
-  /** A call is over. */
-  ended(call: Call): void {
-    if (!call.aborted || !this.#isCut) this.#finished++;
-    this.#look();
+  /** A caller has its answer. */
+  answered(call: Call): void {
+    this.#open--;
+    if (!this.#isCut || !call.aborted) this.#finished++;
+    this.look();
+  }
+
+  /** Something may have ended: are we done? */
+  look(): void {
+    if (this.#isCutting || this.#open > 0) return;
+    if (this.#owner.calls.size === 0) this.#finish();
+    else if (!this.#isCut) this.#cut();
   }
 
   #cut(): void {
     this.#isCut = true;
+    this.#isCutting = true;
     this.#timer?.cancel();
-    this.#reason ??= this.#makeReason();
-    for (const call of [...this.#calls]) {
-      if (call.aborted) continue;
+    if (this.#reason === undefined) this.#reason = this.#owner.makeReason();
+    for (const call of [...this.#owner.calls]) {
+      if (call.isSettled || call.aborted) continue;
       if (call.isEntered) this.#aborted++;
       else this.#refused++;
       call.abort(this.#reason);
     }
+    this.#isCutting = false;
     if (this.#abortGrace !== NEVER) this.#timer = new Timer(() => this.#finish(), this.#abortGrace);
-  }
-
-  #look(): void {
-    if (this.#calls.size === 0) this.#finish();
+    this.look();
   }
 
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
-    const left = [...this.#calls].map(({ group }) =>
-      group === undefined ? this.#name : `${this.#name}#${keyText(group)}`,
-    );
+    const { name, calls } = this.#owner;
+    const left = [...calls].map(({ group }) => (group === undefined ? name : `${name}#${keyText(group)}`));
     const [finished, aborted, refused] = [this.#finished, this.#aborted, this.#refused];
-    this.#closeParts(this.#reason ?? this.#makeReason());
+    this.#owner.closeParts(left.length === 0, this.#reason ?? this.#owner.makeReason());
     this.#resolve({ clean: aborted === 0 && refused === 0 && left.length === 0, finished, aborted, refused, left });
   }
 }

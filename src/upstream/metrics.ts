@@ -17,7 +17,7 @@ export interface UpstreamMetrics {
   readonly inFlight: number;
   readonly fulfilled: number;
   readonly failed: number;
-  /** Callers who left, by their signal or out of a stream. */
+  /** Callers who left, by their signal or out of a stream, and those whom `close` cut off. */
   readonly aborted: number;
   /** By any layer. */
   readonly refused: number;
@@ -36,9 +36,9 @@ export interface UpstreamMetrics {
 /** How a call ended, as its caller sees it. */
 export type Outcome = 'fulfilled' | 'failed' | 'aborted' | 'refused';
 
-/** What an error makes of the call that ended with it. */
-export function outcomeOf(error: unknown, signal: AbortSignal | undefined): Outcome {
-  if (signal?.aborted === true && error === signal.reason) return 'aborted';
+/** What an error makes of the call that ended with it. @param wasCut by `close`, after the grace. */
+export function outcomeOf(error: unknown, signal: AbortSignal | undefined, wasCut: boolean): Outcome {
+  if (wasCut || (signal?.aborted === true && error === signal.reason)) return 'aborted';
   return isRefusedError(error) ? 'refused' : 'failed';
 }
 

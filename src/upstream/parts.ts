@@ -10,6 +10,9 @@ import type { UpstreamCoalesceOptions, UpstreamOptions } from './types.js';
 
 type Classify = (result: Settled<unknown>) => Verdict;
 
+/** Longest silence of a shared stream that nothing else bounds, ms. */
+const SILENCE = 60_000;
+
 /** The layers of one upstream: those it was handed, and those it makes of options and will close. */
 export interface Parts {
   readonly coalescer: RequestCoalescer | undefined;
@@ -26,15 +29,28 @@ export interface Parts {
 }
 
 /** @throws {TypeError | RangeError} */
-export function makeParts(options: UpstreamOptions, name: string, timeout: Milliseconds, isBounded: boolean): Parts {
+export function makeParts(
+  options: UpstreamOptions,
+  name: string,
+  timeout: Milliseconds,
+  totalTimeout: Milliseconds,
+): Parts {
   const { coalesce, retry, pool: given } = options;
   const classify = check.optionalCallable('classify', options.classify);
   const breaker = breakerOf(options.breaker, name, classify);
   const ownsCoalescer = !(coalesce instanceof RequestCoalescer);
+  if (coalesce instanceof StreamCoalescer) throw check.wrongType('coalesce', 'options or a RequestCoalescer', coalesce);
+  if (coalesce !== undefined) check.options('coalesce', coalesce);
   const ownsPool = !(given instanceof PromisePool);
   return {
-    coalescer: coalesce === undefined || !ownsCoalescer ? coalesce : coalescerOf(coalesce, name, isBounded),
-    sharedStreams: coalesce === undefined ? undefined : streamsOf(ownsCoalescer ? coalesce : {}, name, isBounded),
+    coalescer:
+      coalesce === undefined || !ownsCoalescer
+        ? coalesce
+        : coalescerOf(coalesce, name, timeout !== NEVER || totalTimeout !== NEVER),
+    sharedStreams:
+      coalesce === undefined
+        ? undefined
+        : streamsOf(ownsCoalescer ? coalesce : {}, name, silenceOf(timeout, totalTimeout)),
     policy: policyOf(retry, name, classify),
     breaker,
     pool: ownsPool ? poolOf(given, name, timeout, classify, breaker) : given,
@@ -50,7 +66,13 @@ function breakerOf(
   classify: Classify | undefined,
 ): CircuitBreaker | undefined {
   if (given === undefined || given instanceof CircuitBreaker) return given;
-  return new CircuitBreaker({ ...check.options('breaker', given), name, classify });
+  // Before a pool that was handed in it sees the refusals of that too, and those are no results.
+  const read = classify && ((result: Settled<unknown>) => (isRefusal(result) ? 'ignore' : classify(result)));
+  return new CircuitBreaker({ ...check.options('breaker', given), name, classify: read });
+}
+
+function isRefusal(result: Settled<unknown>): boolean {
+  return result.status === 'rejected' && isRefusedError(result.reason);
 }
 
 function poolOf(
@@ -111,7 +133,13 @@ function coalescerOf({ maxBuffer: _, ...options }: UpstreamCoalesceOptions, name
   return new RequestCoalescer({ ...options, name, loadTimeout: isBounded ? NEVER : undefined });
 }
 
-function streamsOf(options: UpstreamCoalesceOptions, name: string, isBounded: boolean): StreamCoalescer {
+/** Each wait for a chunk has the upstream's `timeout`. Without one a shared stream may be silent for a minute, or for the whole call. */
+function silenceOf(timeout: Milliseconds, totalTimeout: Milliseconds): Milliseconds {
+  if (timeout !== NEVER) return NEVER;
+  return totalTimeout === NEVER ? SILENCE : Math.max(SILENCE, totalTimeout);
+}
+
+function streamsOf(options: UpstreamCoalesceOptions, name: string, idleTimeout: Milliseconds): StreamCoalescer {
   const { ttl, maxBuffer, maxEntries, whenOrphaned } = options;
   return new StreamCoalescer({
     name,
@@ -120,6 +148,6 @@ function streamsOf(options: UpstreamCoalesceOptions, name: string, isBounded: bo
     maxBuffer,
     maxEntries,
     whenOrphaned,
-    idleTimeout: isBounded ? NEVER : undefined,
+    idleTimeout,
   });
 }

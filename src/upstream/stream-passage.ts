@@ -28,7 +28,7 @@ export class StreamPassage {
     try {
       let chunk = await this.#owner.attempt(call, async (attempt, signal) => {
         const slot = await this.#acquire(call, signal);
-        run = new StreamRun<T>(call, slot, this.#rules);
+        run = new StreamRun<T>(call, slot, this.#rules, signal);
         return run.first(open, attempt);
       });
       while (chunk.done !== true) {
@@ -36,6 +36,7 @@ export class StreamPassage {
         chunk = await (run as StreamRun<T>).next();
       }
     } finally {
+      // An attempt that was cut has left by itself.
       await run?.leave();
       call.settled();
     }

@@ -1,14 +1,13 @@
 import { asObject, closeIterator, iterate } from '../coalescer/upstream-iterator.js';
 import { AbortSubscription } from '../core/abort.js';
 import { NEVER, Timer } from '../core/clock.js';
-import type { Deadlines } from '../core/deadlines.js';
-import { ignore } from '../core/deferred.js';
+import type { Deadline, Deadlines } from '../core/deadlines.js';
+import { ignore, observe } from '../core/deferred.js';
 import { TimeoutError } from '../core/errors.js';
 import type { Place } from '../core/gate.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Milliseconds, Settled, Verdict } from '../core/types.js';
-import { retryAfter } from '../limits/index.js';
-import { bounded } from '../retry/bounded.js';
+import { waitIn } from '../limits/reading.js';
 import type { AttemptContext } from '../retry/index.js';
 import type { Call } from './call.js';
 import { UpstreamContext } from './context.js';
@@ -25,105 +24,144 @@ export interface StreamRules {
   readonly verdictOf: (result: Settled<unknown>) => Verdict;
 }
 
+type Chunk<T> = IteratorResult<T, unknown>;
+
 /**
- * One stream that is open in a slot. Each wait for a chunk is bounded. The slot is reported when the reader has its answer, and released when
- * the upstream's iterator has really ended, or did not for another `timeout`.
+ * One stream in its slot, from the opening to the end: it ends by itself, by a wait that is too long, by its call's abort, with its
+ * attempt (until the first chunk), or with its slot. Whatever ends it is reported at once; the slot is free when the upstream's
+ * iterator has really ended, or did not for another `timeout`.
  */
 export class StreamRun<T> {
   readonly #call: Call;
   readonly #slot: HeldSlot;
   readonly #rules: StreamRules;
   readonly #context = new LazyContext();
-  readonly #loss: AbortSubscription | undefined;
+  readonly #subscriptions: AbortSubscription[] = [];
   #iterator: AsyncIterator<T, unknown> | undefined;
   /** What was asked of the upstream and is not answered. */
-  #pending: Promise<unknown> | undefined;
+  #asked: Promise<unknown> | undefined;
+  /** Who waits for it. */
+  #reject: ((reason: unknown) => void) | undefined;
+  #deadline: Deadline | undefined;
   #isOver = false;
+  /** Why, if it did not end by itself. In an object: it may be undefined. */
+  #cutBy: { readonly reason: unknown } | undefined;
   #isReleased = false;
+  #onRelease: (() => void) | undefined;
 
-  constructor(call: Call, slot: HeldSlot, rules: StreamRules) {
+  /** @param attempt aborts with the attempt that this is. */
+  constructor(call: Call, slot: HeldSlot, rules: StreamRules, attempt: AbortSignal) {
     this.#call = call;
     this.#slot = slot;
     this.#rules = rules;
     call.entered();
     slot.started();
-    if (slot.signal.aborted) call.abort(slot.signal.reason);
-    else this.#loss = new AbortSubscription(slot.signal, { onAbort: (reason) => call.abort(reason) });
+    for (const signal of new Set([call.asSignal, attempt, slot.signal])) {
+      if (signal.aborted) this.#cut('ignore', signal.reason);
+      else
+        this.#subscriptions.push(new AbortSubscription(signal, { onAbort: (reason) => this.#cut('ignore', reason) }));
+    }
   }
 
   /** Opens the stream and waits for its first chunk. */
-  first(open: UpstreamOpen<T>, attempt: AttemptContext | undefined): Promise<IteratorResult<T, unknown>> {
-    return this.#within(async () => {
-      const iterable = await open(new UpstreamContext(this.#context, attempt));
-      this.#iterator = iterate(iterable);
-      // It may have been given up while it opened.
-      if (this.#isOver) await closeIterator(this.#iterator);
-      return this.#isOver ? { done: true, value: undefined } : this.#iterator.next();
+  first(open: UpstreamOpen<T>, attempt: AttemptContext | undefined): Promise<Chunk<T>> {
+    return this.#ask(async () => {
+      const iterator = iterate(await open(new UpstreamContext(this.#context, attempt)));
+      if (this.#isOver) {
+        await closeIterator(iterator);
+        return { done: true, value: undefined };
+      }
+      this.#iterator = iterator;
+      return iterator.next();
     });
   }
 
-  next(): Promise<IteratorResult<T, unknown>> {
-    return this.#within(() => (this.#iterator as AsyncIterator<T, unknown>).next());
+  next(): Promise<Chunk<T>> {
+    return this.#ask(() => (this.#iterator as AsyncIterator<T, unknown>).next());
   }
 
-  /** The reader leaves. Over when the upstream has closed, unless that is busy. */
-  async leave(): Promise<void> {
-    const isIdle = this.#pending === undefined;
-    const closed = this.#end('ignore', undefined);
-    if (isIdle) await closed;
+  /** The reader leaves. Over when the slot is free, or at once if the upstream is busy. */
+  leave(): Promise<void> {
+    const isIdle = this.#asked === undefined;
+    this.#end('ignore', undefined);
+    if (!isIdle || this.#isReleased) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onRelease = resolve;
+    });
   }
 
-  async #within(ask: () => PromiseLike<IteratorResult<T, unknown>>): Promise<IteratorResult<T, unknown>> {
-    const { name, timeout, deadlines, verdictOf } = this.#rules;
-    let error: unknown;
-    const work = async (): Promise<IteratorResult<T, unknown>> => asObject('next()', await ask());
-    const cut = (by: 'aborted' | 'overdue'): void => {
-      error = by === 'aborted' ? this.#call.reason : new TimeoutError({ source: name, timeout, option: 'timeout' });
-      void this.#end(by === 'aborted' ? 'ignore' : 'overload', error);
-    };
-    const bounds = { signal: this.#call.asSignal, limit: timeout, deadlines };
-    const pending = (): Promise<IteratorResult<T, unknown>> => {
-      const asked = work();
-      this.#pending = asked;
-      return asked;
-    };
-    const result = this.#call.aborted ? 'aborted' : await bounded(pending, bounds, cut);
-    if (typeof result === 'string') {
-      if (this.#call.aborted && !this.#isOver) cut('aborted');
-      throw error;
-    }
-    this.#pending = undefined;
-    if (result.status === 'rejected') {
-      const { reason } = result;
-      // It has ended by itself: there is nothing to close.
+  #ask(work: () => Promise<Chunk<T>>): Promise<Chunk<T>> {
+    if (this.#cutBy !== undefined) return Promise.reject(this.#cutBy.reason);
+    const { name, timeout, deadlines } = this.#rules;
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      if (timeout !== NEVER) {
+        this.#deadline = deadlines.add(timeout, () =>
+          this.#cut('overload', new TimeoutError({ source: name, timeout, option: 'timeout' })),
+        );
+      }
+      const asked = (async () => asObject('next()', await work()))();
+      this.#asked = asked;
+      observe(asked, (chunk) => this.#answered(chunk, resolve), this.#failed);
+    });
+  }
+
+  #answered(chunk: Chunk<T>, resolve: (chunk: Chunk<T>) => void): void {
+    if (this.#isOver) return;
+    this.#rest();
+    if (chunk.done === true) {
       this.#iterator = undefined;
-      void this.#end(verdictOf(result), reason);
-      throw reason;
+      this.#end('success', undefined);
     }
-    if (result.value.done === true) {
-      this.#iterator = undefined;
-      void this.#end('success', undefined);
-    }
-    return result.value;
+    resolve(chunk);
+  }
+
+  readonly #failed = (reason: unknown): void => {
+    if (this.#isOver) return;
+    const reject = this.#reject;
+    this.#rest();
+    // It has ended by itself: there is nothing to close.
+    this.#iterator = undefined;
+    this.#end(this.#rules.verdictOf({ status: 'rejected', reason }), reason);
+    reject?.(reason);
+  };
+
+  /** Nothing is asked any more. */
+  #rest(): void {
+    this.#asked = undefined;
+    this.#reject = undefined;
+    this.#endDeadline();
+  }
+
+  #endDeadline(): void {
+    if (this.#deadline !== undefined) this.#rules.deadlines.cancel(this.#deadline);
+    this.#deadline = undefined;
+  }
+
+  #cut(verdict: Verdict, reason: unknown): void {
+    if (this.#isOver) return;
+    this.#cutBy = { reason };
+    this.#end(verdict, reason);
+    this.#reject?.(reason);
   }
 
   /** Reports at once, releases when nothing of it runs any more. */
-  async #end(verdict: Verdict, error: unknown): Promise<void> {
+  #end(verdict: Verdict, reason: unknown): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#loss?.end();
-    const bad = verdict === 'failure' || verdict === 'overload';
-    this.#slot.report(verdict, bad ? retryAfter(error) : undefined);
-    if (verdict !== 'success') LazyContext.abort(this.#context, error);
-    if (this.#iterator === undefined && this.#pending === undefined) this.#release();
-    else await this.#releaseLater(this.#rules.timeout);
+    this.#endDeadline();
+    for (const subscription of this.#subscriptions) subscription.end();
+    this.#slot.report(verdict, verdict === 'success' ? undefined : waitIn({ status: 'rejected', reason }, verdict));
+    if (verdict !== 'success') LazyContext.abort(this.#context, reason);
+    if (this.#iterator === undefined && this.#asked === undefined) this.#release();
+    else void this.#releaseLater(this.#rules.timeout);
   }
 
   /** When what was asked has been answered and the iterator has closed, at most `grace` ms later. */
   async #releaseLater(grace: Milliseconds): Promise<void> {
     const timer = grace === NEVER ? undefined : new Timer(() => this.#release(), grace);
     if (this.#iterator !== undefined) await closeIterator(this.#iterator);
-    await this.#pending?.catch(ignore);
+    await this.#asked?.catch(ignore);
     timer?.cancel();
     this.#release();
   }
@@ -133,5 +171,6 @@ export class StreamRun<T> {
     this.#isReleased = true;
     this.#slot.release('ignore');
     this.#call.exited();
+    this.#onRelease?.();
   }
 }

@@ -1,5 +1,5 @@
+import { AbortSubscription } from '../core/abort.js';
 import type { Outcome, UpstreamCounters } from './metrics.js';
-import { outcomeOf } from './metrics.js';
 
 interface Refusal {
   readonly reason: unknown;
@@ -12,6 +12,9 @@ export class UpstreamReader<T> implements AsyncGenerator<T, void, undefined> {
   readonly #counters: UpstreamCounters;
   readonly #signal: AbortSignal | undefined;
   readonly #refusal: () => Refusal | undefined;
+  readonly #outcomeOf: (error: unknown) => Outcome;
+  /** A reader may go away between two chunks. */
+  #subscription: AbortSubscription | undefined;
   #state: 'new' | 'open' | 'over' = 'new';
   #startedAt = Number.NaN;
 
@@ -20,11 +23,13 @@ export class UpstreamReader<T> implements AsyncGenerator<T, void, undefined> {
     counters: UpstreamCounters,
     signal: AbortSignal | undefined,
     refusal: () => Refusal | undefined,
+    outcomeOf: (error: unknown) => Outcome,
   ) {
     this.#reader = reader;
     this.#counters = counters;
     this.#signal = signal;
     this.#refusal = refusal;
+    this.#outcomeOf = outcomeOf;
   }
 
   async next(): Promise<IteratorResult<T, void>> {
@@ -34,7 +39,7 @@ export class UpstreamReader<T> implements AsyncGenerator<T, void, undefined> {
       if (result.done === true) this.#end('fulfilled');
       return result;
     } catch (error) {
-      this.#end(outcomeOf(error, this.#signal));
+      this.#end(this.#outcomeOf(error));
       throw error;
     }
   }
@@ -62,7 +67,12 @@ export class UpstreamReader<T> implements AsyncGenerator<T, void, undefined> {
     this.#state = 'open';
     this.#startedAt = this.#counters.begin();
     const refusal = this.#refusal();
-    if (refusal === undefined) return;
+    if (refusal === undefined) {
+      if (this.#signal !== undefined) {
+        this.#subscription = new AbortSubscription(this.#signal, { onAbort: () => this.#end('aborted') });
+      }
+      return;
+    }
     this.#end(refusal.outcome);
     // The reader below was never asked, and is not to be.
     void this.#reader.return();
@@ -72,5 +82,6 @@ export class UpstreamReader<T> implements AsyncGenerator<T, void, undefined> {
   #end(outcome: Outcome): void {
     if (this.#state === 'open') this.#counters.end(outcome, this.#startedAt);
     this.#state = 'over';
+    this.#subscription?.end();
   }
 }

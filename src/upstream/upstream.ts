@@ -12,11 +12,11 @@ import { classifyResult } from '../core/verdicts.js';
 import { checkWaitUntil } from '../core/wait-until.js';
 import { verdictOf } from '../limits/reading.js';
 import type { ExecuteOptions, PromisePool } from '../pool/index.js';
-import { type AttemptContext, RetryPolicy } from '../retry/index.js';
+import type { AttemptContext } from '../retry/index.js';
 import { Call, type CallOwner } from './call.js';
-import { Closing } from './closing.js';
+import { Closing, checkTerms } from './closing.js';
 import { Door } from './door.js';
-import { outcomeOf, UpstreamCounters, type UpstreamMetrics } from './metrics.js';
+import { type Outcome, outcomeOf, UpstreamCounters, type UpstreamMetrics } from './metrics.js';
 import { makeParts, type Parts } from './parts.js';
 import { StreamPassage } from './stream-passage.js';
 import type { HeldSlot } from './stream-run.js';
@@ -63,8 +63,6 @@ export class Upstream implements Executor, AsyncDisposable {
   readonly #calls = new Set<Call>();
   readonly #door: Door | undefined;
   readonly #owner: CallOwner;
-  /** Bounds calls that are not repeated. */
-  #once: RetryPolicy | undefined;
   /** Streams without a key: each has one reader. */
   #soloStreams: StreamCoalescer | undefined;
   #closing: Closing | undefined;
@@ -77,8 +75,7 @@ export class Upstream implements Executor, AsyncDisposable {
     this.#timeout = check.duration('timeout', given.timeout, NEVER);
     this.#totalTimeout = check.duration('totalTimeout', given.totalTimeout, NEVER);
     this.#classify = given.classify;
-    const isBounded = this.#timeout !== NEVER || this.#totalTimeout !== NEVER;
-    this.#parts = makeParts(given, this.name, this.#timeout, isBounded);
+    this.#parts = makeParts(given, this.name, this.#timeout, this.#totalTimeout);
     const { coalescer, breaker, pool, outerBreaker, ownsPool } = this.#parts;
     this.#foreignTimeout = ownsPool || this.#timeout === NEVER ? undefined : this.#timeout;
     this.coalescer = coalescer;
@@ -88,8 +85,9 @@ export class Upstream implements Executor, AsyncDisposable {
     this.#owner = {
       attempt: (call, work) => this.#attempt(call, work),
       admit: (task, call, signal) => this.#admit(task, call, signal),
+      onAnswered: (call) => this.#closing?.answered(call),
       onOver: (call) => {
-        if (this.#calls.delete(call)) this.#closing?.ended(call);
+        if (this.#calls.delete(call)) this.#closing?.look();
       },
     };
   }
@@ -123,7 +121,7 @@ export class Upstream implements Executor, AsyncDisposable {
       observe(
         promise,
         () => counters.end('fulfilled', startedAt),
-        (error) => counters.end(outcomeOf(error, signal), startedAt),
+        (error) => counters.end(this.#outcomeOf(error, signal), startedAt),
       );
       return promise;
     } catch (error) {
@@ -160,7 +158,13 @@ export class Upstream implements Executor, AsyncDisposable {
     };
     const reader = streams.stream(key ?? Symbol('stream'), passage, { signal, fresh });
     const refusal = () => this.#refusal(signal);
-    return new UpstreamReader<T>(reader as AsyncGenerator<T, void, undefined>, this.#counters, signal, refusal);
+    return new UpstreamReader<T>(
+      reader as AsyncGenerator<T, void, undefined>,
+      this.#counters,
+      signal,
+      refusal,
+      (error) => this.#outcomeOf(error, signal),
+    );
   }
 
   /**
@@ -169,11 +173,16 @@ export class Upstream implements Executor, AsyncDisposable {
    */
   close(options?: CloseOptions): Promise<CloseReport> {
     try {
-      const makeReason = () => new ClosedError({ source: this.name });
-      const closing = this.#closing ?? new Closing(this.name, this.#calls, this.#closeParts, makeReason);
-      closing.ask(options);
-      this.#closing ??= closing;
-      return closing.report;
+      const terms = checkTerms(options);
+      // Before anything of the user's runs: that may come back to this upstream.
+      this.#closing ??= new Closing({
+        name: this.name,
+        calls: this.#calls,
+        makeReason: () => new ClosedError({ source: this.name }),
+        closeParts: this.#closeParts,
+      });
+      this.#closing.ask(terms);
+      return this.#closing.report;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -208,6 +217,8 @@ export class Upstream implements Executor, AsyncDisposable {
     } else if (fresh !== undefined || waitUntil !== undefined) {
       throw new TypeError(`\`${fresh === undefined ? 'waitUntil' : 'fresh'}\` needs a \`key\``);
     }
+    // Here, and not in the pool: there it would be a failed attempt.
+    this.#parts.pool.check(options);
     return check.duration('totalTimeout', totalTimeout, this.#totalTimeout);
   }
 
@@ -225,16 +236,13 @@ export class Upstream implements Executor, AsyncDisposable {
 
   #attempt<T>(call: Call, work: (context: AttemptContext | undefined, signal: AbortSignal) => Promise<T>): Promise<T> {
     const { totalTimeout } = call;
-    let { policy } = this.#parts;
-    if (policy === undefined) {
-      if (totalTimeout === NEVER) return work(undefined, call.asSignal);
-      this.#once ??= new RetryPolicy({ name: this.name, maxAttempts: 1 });
-      policy = this.#once;
-    }
-    const signal = call.asSignal;
+    const { policy } = this.#parts;
     // What it runs, a pool and all before it, answers an abort at once.
-    if (totalTimeout === NEVER) return policy.run((context) => work(context, signal), signal);
-    return policy.execute((context) => work(context, innerSignalOf(context)), { signal, totalTimeout });
+    if (policy !== undefined) {
+      return policy.run(work, call.asSignal, totalTimeout === NEVER ? undefined : totalTimeout);
+    }
+    if (totalTimeout !== NEVER) call.endWithin(this.#deadlines, this.name);
+    return work(undefined, call.asSignal);
   }
 
   #admit<T>(task: (context: TaskContext) => unknown, call: Call, signal: AbortSignal): Promise<T> {
@@ -260,15 +268,21 @@ export class Upstream implements Executor, AsyncDisposable {
     return this.#soloStreams;
   }
 
-  /** When nothing of ours runs in them any more, or nobody waits for it. */
-  readonly #closeParts = (reason: unknown): void => {
+  readonly #closeParts = (isClean: boolean, reason: unknown): void => {
     const { coalescer, sharedStreams, pool, ownsCoalescer, ownsPool } = this.#parts;
     const terms = { grace: 0, abortGrace: 0, reason };
-    if (ownsCoalescer) void coalescer?.close(terms);
-    void sharedStreams?.close(terms);
-    void this.#soloStreams?.close(terms);
+    // Callers who share what has just ended are to hear of it.
+    const patient = isClean ? {} : terms;
+    this.#deadlines.clear();
+    if (ownsCoalescer) void coalescer?.close(patient);
+    void sharedStreams?.close(patient);
+    void this.#soloStreams?.close(patient);
     if (ownsPool) void pool.close(terms);
   };
+
+  #outcomeOf(error: unknown, signal: AbortSignal | undefined): Outcome {
+    return outcomeOf(error, signal, this.#closing?.wasCutBy(error) === true);
+  }
 }
 
 /** A context of ours gives its signal without a controller. */

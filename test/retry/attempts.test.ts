@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { now } from '../../src/core/clock.js';
 import { Attempts, type Decision, type FailedAttempt } from '../../src/retry/attempts.js';
-import { getRetryInfo } from '../../src/retry/index.js';
-import { checkRules, type RetryRules } from '../../src/retry/rules.js';
+import { getRetryInfo, rulesOf } from '../../src/retry/index.js';
+import type { RetryRules } from '../../src/retry/rules.js';
 import { property } from '../support/runs.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -27,7 +27,7 @@ function thenable<T>(value: T): PromiseLike<T> {
 /** Attempts of which one has begun. */
 function begun(rules: RetryRules = {}, left = NEVER): Attempts {
   const startedAt = now();
-  const attempts = new Attempts(checkRules({ ...steady, ...rules }), startedAt + left, startedAt);
+  const attempts = new Attempts(rulesOf({ ...steady, ...rules }), startedAt + left, startedAt);
   attempts.begin();
   return attempts;
 }
@@ -53,7 +53,7 @@ describe('the law of decisions', () => {
     'a wait is finite, ends before the deadline, and is not below a hint; attempts never exceed maxAttempts',
     (options, left, script) => {
       const startedAt = now();
-      const attempts = new Attempts(checkRules(options), startedAt + left, startedAt);
+      const attempts = new Attempts(rulesOf(options), startedAt + left, startedAt);
       for (const { error, hint, passes } of script) {
         const attempt = attempts.begin();
         vi.advanceTimersByTime(passes);
@@ -278,7 +278,7 @@ describe('what an inner retry gave up on', () => {
   });
 
   it('is not final for its siblings, which share its rules', () => {
-    const rules = checkRules(steady);
+    const rules = rulesOf(steady);
     const siblings = [1, 2].map(() => new Attempts(rules, NEVER, now()));
     for (const each of siblings) each.begin();
     const error = new Error('of a whole chunk');

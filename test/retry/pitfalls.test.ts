@@ -5,7 +5,7 @@ import { type AttemptContext, getRetryInfo, retryWithBackoff } from '../../src/r
 /*
  * Bugs of other libraries, each as a test. Those that concern one function alone stand beside it: RETRY-10, -11, -13, -16, -17 and
  * -19 in limits/backoff.test.ts, RETRY-20 in limits/retry-after.test.ts, RETRY-05, -14, -31, -38 and -40 (memory, processes) in
- * process.test.ts.
+ * process.test.ts, RETRY-07, -35 and -37 as far as budgets are concerned in budget.test.ts.
  */
 
 beforeEach(() => {
@@ -300,7 +300,7 @@ describe('stacked retries', () => {
 
   it('tell of the outermost call', async () => {
     const error = new Error('down');
-    const call = keep(retryWithBackoff(() => retryWithBackoff(() => Promise.reject(error), steady)));
+    const call = keep(retryWithBackoff(() => retryWithBackoff(() => Promise.reject(error), steady), {}));
     await vi.runAllTimersAsync();
     await call;
     expect(getRetryInfo(error)).toEqual({

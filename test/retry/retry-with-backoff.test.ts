@@ -136,13 +136,16 @@ describe('a call that fails', () => {
     expect(onRetry.mock.calls.map(([event]) => event.delayMs)).toEqual([3_050, 3_100]);
   });
 
-  it('without a delay, yields to timers between attempts', async () => {
-    const fn = failing(2);
-    const call = retryWithBackoff(fn, { baseDelay: 0 });
-    for (let i = 0; i < 50; i++) await Promise.resolve();
-    expect(fn).toHaveBeenCalledTimes(1);
+  it('without a delay, follows at once, but yields to timers every eighth time', async () => {
+    const fn = failing(20);
+    const call = retryWithBackoff(fn, { baseDelay: 0, maxAttempts: Number.POSITIVE_INFINITY });
+    for (let i = 0; i < 200; i++) await Promise.resolve();
+    expect(fn).toHaveBeenCalledTimes(8);
+    await vi.advanceTimersToNextTimerAsync();
+    expect(fn).toHaveBeenCalledTimes(16);
     await vi.runAllTimersAsync();
     expect(await call).toBe('value');
+    expect(fn).toHaveBeenCalledTimes(21);
   });
 });
 

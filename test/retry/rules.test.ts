@@ -8,6 +8,7 @@ it('has defaults', () => {
     maxAttempts: 3,
     backoff: { baseDelay: 100, maxDelay: 20_000, factor: 2, jitter: 'full' },
     shouldRetry: undefined,
+    budget: undefined,
   };
   expect(checkRules(undefined)).toEqual(rules);
   expect(checkRules({})).toEqual(rules);
@@ -31,6 +32,7 @@ it('takes the limits of each range', () => {
     maxAttempts: Number.POSITIVE_INFINITY,
     backoff: { baseDelay: 0, maxDelay: Number.POSITIVE_INFINITY, factor: 1, jitter: 'none' },
     shouldRetry,
+    budget: undefined,
   });
 });
 

@@ -81,7 +81,7 @@ describe('options', () => {
     void retryWithBackoff(() => 1, { retries: 5 });
     // @ts-expect-error its growth is a `factor`
     void retryWithBackoff(() => 1, { multiplier: 2 });
-    // @ts-expect-error not yet: a budget
+    // @ts-expect-error a budget is shared, so it is made once
     void retryWithBackoff(() => 1, { budget: {} });
     // @ts-expect-error text from the environment
     void retryWithBackoff(() => 1, { maxAttempts: process.env.ATTEMPTS });
@@ -128,7 +128,7 @@ describe('what is told', () => {
     expectTypeOf(getRetryInfo).parameter(0).toEqualTypeOf<unknown>();
     expectTypeOf(getRetryInfo(error)).toEqualTypeOf<RetryInfo | undefined>();
     expectTypeOf<RetryInfo['reason']>().toEqualTypeOf<
-      'exhausted' | 'not-retryable' | 'deadline' | 'aborted' | 'hint-too-long'
+      'exhausted' | 'not-retryable' | 'budget' | 'deadline' | 'aborted' | 'hint-too-long'
     >();
     expectTypeOf<RetryInfo['errors']>().toEqualTypeOf<readonly unknown[]>();
     // @ts-expect-error an error may have seen no retry
