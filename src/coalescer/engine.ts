@@ -1,19 +1,19 @@
-import { now } from '../core/clock.js';
-import { Deadlines } from '../core/deadlines.js';
-import { PromiseMaker } from '../core/deferred.js';
+import { NEVER, now } from '../core/clock.js';
 import { ClosedError } from '../core/errors.js';
 import type { MapKey } from '../core/keys.js';
 import type { CloseReport, Key, Milliseconds, WaitUntil } from '../core/types.js';
 import { classifyError } from '../core/verdicts.js';
 import { keepAlive } from '../core/wait-until.js';
-import { type HookSet, reportError } from '../metrics/hooks.js';
+import type { HookSet } from '../metrics/hooks.js';
 import { Closing, type ClosingRules } from './closing.js';
 import { Entries, Entry } from './entries.js';
 import { FlightTable } from './flight-table.js';
 import { Flight, type FlightEnd, type FlightOwner } from './flights.js';
 import type { CoalescerHooks } from './hooks.js';
+import { Ledger } from './ledger.js';
 import { FlightContext } from './load-context.js';
-import { type CoalescerMetrics, Counters } from './metrics.js';
+import { LoadTimeouts } from './load-timeouts.js';
+import type { CoalescerMetrics } from './metrics.js';
 import type { CoalescerRules } from './rules.js';
 import type { Load, PeekedValue } from './types.js';
 
@@ -28,21 +28,24 @@ const MAX_COOL_DOWN = 1_000;
  */
 export class Engine<V, K extends Key> implements FlightOwner<V, K> {
   readonly rules: CoalescerRules<V, K>;
-  readonly promises = new PromiseMaker();
-  readonly deadlines = new Deadlines(false);
-  readonly #hooks: HookSet<CoalescerHooks>;
-  readonly #counters = new Counters();
+  readonly timeouts: LoadTimeouts<Flight<V, K>> | undefined;
+  /** One of each, kept for ever: V8 throws optimised code away when the last object of a class is collected, that is in any pause. */
+  readonly kept: readonly unknown[];
+  readonly #ledger: Ledger<V, K>;
   readonly #entries: Entries<V, K>;
   readonly #flights = new FlightTable<Flight<V, K>>();
   /** Until when no refresh of an entry is tried. */
   readonly #coolDowns = new WeakMap<Entry<V, K>, Milliseconds>();
   #closing: Closing | undefined;
-  #waitUntilFailed = false;
 
   constructor(rules: CoalescerRules<V, K>, hooks: HookSet<CoalescerHooks>) {
     this.rules = rules;
-    this.#hooks = hooks;
+    this.timeouts = rules.loadTimeout === NEVER ? undefined : new LoadTimeouts(rules.loadTimeout);
+    this.#ledger = new Ledger(rules.name, hooks);
     this.#entries = new Entries(rules.maxEntries, rules.staleTtl);
+    const none = '' as K;
+    const flight = new Flight(this, '', new FlightContext<V, K>(none, 'miss', undefined), Number.NaN);
+    this.kept = [flight, new Entry('', none, undefined, false, Number.NaN, 0)];
   }
 
   get isClosed(): boolean {
@@ -57,7 +60,7 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
     fresh: boolean,
     waitUntil: WaitUntil | undefined,
   ): Promise<V> {
-    const counters = this.#counters;
+    const { counters } = this.#ledger;
     counters.calls++;
     if (signal?.aborted === true || this.#closing !== undefined) {
       counters.refused++;
@@ -73,8 +76,7 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
     if (current !== undefined) {
       counters.coalesced++;
       const promise = current.join(signal);
-      const { onCoalesce } = this.#hooks.listeners;
-      if (onCoalesce) this.#hooks.tell(onCoalesce, { name: this.rules.name, key, callers: current.callers });
+      this.#ledger.tellJoin(key, current);
       return promise;
     }
     counters.loads++;
@@ -89,7 +91,7 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
     const time = now();
     const entry = this.#entries.getLive(id, time);
     if (entry !== undefined && !fresh && !this.#mayRefresh(entry, time)) return;
-    this.#counters.prefetches++;
+    this.#ledger.counters.prefetches++;
     this.#loadBehind(id, key, load, entry === undefined || entry.failed ? 'miss' : 'refresh', waitUntil);
   }
 
@@ -103,10 +105,13 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
 
   set(id: MapKey, key: K, value: V, ttl: Milliseconds): void {
     const copy = this.#copyOf(value);
+    // `ttl` and `clone` are users' functions: they may have closed it.
+    if (this.#closing !== undefined) throw new ClosedError({ source: this.rules.name });
     const flight = this.#flights.get(id);
     if (flight !== undefined) this.#flights.detach(flight);
     const time = now();
-    this.#tellEvicted(this.#entries.put(new Entry(id, key, copy, false, time, ttl), time));
+    const evicted = this.#entries.put(new Entry(id, key, copy, false, time, ttl), time);
+    if (evicted !== undefined) this.#ledger.tellEvicted(evicted);
   }
 
   forget(ids: Iterable<MapKey>, abort: boolean): number {
@@ -147,11 +152,11 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
   }
 
   metrics(): CoalescerMetrics {
-    return this.#counters.snapshot(this.rules.name, this.#entries.count(now()), this.#flights.size);
+    return this.#ledger.counters.snapshot(this.rules.name, this.#entries.count(now()), this.#flights.size);
   }
 
   onOrphan(): void {
-    this.#counters.orphaned++;
+    this.#ledger.counters.orphaned++;
   }
 
   onLanding(flight: Flight<V, K>): void {
@@ -171,10 +176,11 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
     const stored = isCurrent && ttl > 0 && this.#closing === undefined;
     const evicted = stored ? this.#entries.put(entryOf(flight, end, time, ttl), time) : undefined;
     if (isCurrent && !stored && flight.context.reason === 'refresh') this.#coolDown(flight.id, time);
-    this.#count(end, time - flight.startedAt, time);
+    const duration = time - flight.startedAt;
+    this.#ledger.countEnd(end, duration, time);
     flight.tell(end);
-    this.#tellEvicted(evicted);
-    this.#tellEnd(flight, end, time, stored);
+    if (evicted !== undefined) this.#ledger.tellEvicted(evicted);
+    this.#ledger.tellEnd(flight, end, duration, stored);
     this.#closing?.ended(flight, end.status === 'fulfilled' || end.status === 'rejected');
   }
 
@@ -182,19 +188,16 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
   #serve(entry: Entry<V, K>, time: Milliseconds, load: Load<V, V, K>, waitUntil: WaitUntil | undefined): Promise<V> {
     const age = time - entry.storedAt;
     const isFresh = age < entry.ttl;
+    const { counters } = this.#ledger;
     this.#entries.touch(entry);
-    if (entry.failed) this.#counters.errorHits++;
-    else if (isFresh) this.#counters.hits++;
-    else this.#counters.staleHits++;
+    if (entry.failed) counters.errorHits++;
+    else if (isFresh) counters.hits++;
+    else counters.staleHits++;
     if (!isFresh && this.#flights.get(entry.id) === undefined && this.#mayRefresh(entry, time)) {
-      this.#counters.refreshes++;
+      counters.refreshes++;
       this.#loadBehind(entry.id, entry.key, load, 'refresh', waitUntil);
     }
-    const { onHit } = this.#hooks.listeners;
-    if (onHit) {
-      const kind = entry.failed ? 'error' : isFresh ? 'fresh' : 'stale';
-      this.#hooks.tell(onHit, { name: this.rules.name, key: entry.key, kind, ageMs: age });
-    }
+    this.#ledger.tellHit(entry, isFresh, age);
     if (entry.failed) return Promise.reject(entry.value);
     return Promise.resolve(this.#copyOf(entry.value));
   }
@@ -219,7 +222,7 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
     const flight = this.#enter(id, key, reason);
     flight.hold();
     const platform = waitUntil ?? this.rules.waitUntil;
-    if (platform !== undefined) keepAlive(platform, flight.settled(), this.#onWaitUntilFailure);
+    if (platform !== undefined) keepAlive(platform, flight.settled(), this.#ledger.reportWaitUntil);
     this.#takeOff(flight, load);
   }
 
@@ -237,9 +240,7 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
   }
 
   #takeOff(flight: Flight<V, K>, load: Load<V, V, K>): void {
-    const { onLoadStart } = this.#hooks.listeners;
-    const { key, reason } = flight.context;
-    if (onLoadStart) this.#hooks.tell(onLoadStart, { name: this.rules.name, key, reason });
+    this.#ledger.tellStart(flight);
     flight.run(load);
   }
 
@@ -259,35 +260,6 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
   #copyOf(value: V): V {
     return this.rules.copy === undefined ? value : this.rules.copy(value);
   }
-
-  #count(end: FlightEnd<V>, duration: Milliseconds, time: Milliseconds): void {
-    if (end.status === 'rejected') this.#counters.loadFailures++;
-    else if (end.status === 'timeout') this.#counters.loadTimeouts++;
-    if (end.status !== 'aborted') this.#counters.addDuration(duration, time);
-  }
-
-  #tellEnd(flight: Flight<V, K>, end: FlightEnd<V>, time: Milliseconds, stored: boolean): void {
-    const { onLoadEnd } = this.#hooks.listeners;
-    if (!onLoadEnd) return;
-    const { key, reason } = flight.context;
-    const error = end.status === 'fulfilled' ? undefined : end.reason;
-    const runMs = time - flight.startedAt;
-    this.#hooks.tell(onLoadEnd, { name: this.rules.name, key, reason, status: end.status, error, runMs, stored });
-  }
-
-  #tellEvicted(entry: Entry<V, K> | undefined): void {
-    if (entry === undefined) return;
-    this.#counters.evicted++;
-    const { onEvict } = this.#hooks.listeners;
-    if (onEvict) this.#hooks.tell(onEvict, { name: this.rules.name, key: entry.key });
-  }
-
-  // A platform that refuses must not cost the caller its value; said once, like a hook that fails.
-  readonly #onWaitUntilFailure = (error: unknown): void => {
-    if (this.#waitUntilFailed) return;
-    this.#waitUntilFailed = true;
-    reportError(`\`waitUntil\` of \`${this.rules.name}\` failed; further failures of it are not shown.`, error);
-  };
 }
 
 function entryOf<V, K extends Key>(

@@ -1,11 +1,11 @@
 import { AbortSubscription } from '../core/abort.js';
-import type { Deadline, Deadlines } from '../core/deadlines.js';
-import { derive, observe, type PromiseMaker, type Resolve } from '../core/deferred.js';
+import { derive, observe, type Resolve } from '../core/deferred.js';
 import { TimeoutError } from '../core/errors.js';
 import type { MapKey } from '../core/keys.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Key, Milliseconds } from '../core/types.js';
 import type { FlightContext } from './load-context.js';
+import type { LoadTimeouts } from './load-timeouts.js';
 import type { Load } from './types.js';
 
 /** How a flight ended. */
@@ -16,8 +16,8 @@ export type FlightEnd<V> =
 /** The coalescer, as its flights see it. */
 export interface FlightOwner<V, K extends Key> {
   readonly rules: FlightRules<V>;
-  readonly promises: PromiseMaker;
-  readonly deadlines: Deadlines;
+  /** Undefined if loads may take for ever. */
+  readonly timeouts: LoadTimeouts<Flight<V, K>> | undefined;
   /** The last caller left. */
   onOrphan(): void;
   /** It ended: to be written down before `flight.tell(end)` tells the callers. */
@@ -71,12 +71,13 @@ export class Flight<V, K extends Key> {
   readonly id: MapKey;
   readonly context: FlightContext<V, K>;
   readonly startedAt: Milliseconds;
+  elder: Flight<V, K> | undefined = undefined;
+  younger: Flight<V, K> | undefined = undefined;
   readonly #owner: FlightOwner<V, K>;
   #leavers: Set<Leaver> | undefined;
   #staying = 0;
   #shared: Promise<V> | undefined;
   #resolveShared: Resolve<unknown> | undefined;
-  #deadline: Deadline | undefined;
   #held = false;
   #ended = false;
 
@@ -94,19 +95,17 @@ export class Flight<V, K extends Key> {
 
   /** To be called once, after it was entered in the table and joined: the load may call the coalescer, abort, or throw. */
   run(load: Load<V, V, K>): void {
-    const { rules, deadlines } = this.#owner;
     if (this.#ended) {
       this.#owner.onLanding(this);
       return;
-    }
-    if (rules.loadTimeout !== Number.POSITIVE_INFINITY) {
-      this.#deadline = deadlines.add(rules.loadTimeout, () => this.#timeOut());
     }
     observe(
       start(load, this.context),
       (value) => this.#land({ status: 'fulfilled', value }),
       (reason) => this.#land({ status: 'rejected', reason }),
     );
+    // The load may have ended it from within.
+    if (!this.#ended) this.#owner.timeouts?.add(this);
   }
 
   /** A promise of its own for one more caller. @param signal one that is not aborted. */
@@ -133,6 +132,12 @@ export class Flight<V, K extends Key> {
     if (!this.#ended) this.#end({ status: 'aborted', reason });
   }
 
+  timeOut(): void {
+    const { name, loadTimeout } = this.#owner.rules;
+    const reason = new TimeoutError({ source: name, timeout: loadTimeout, option: 'loadTimeout' });
+    this.#end({ status: 'timeout', reason });
+  }
+
   /** A caller's signal aborted. */
   leave(leaver: Leaver, reason: unknown): void {
     this.#leavers?.delete(leaver);
@@ -157,17 +162,19 @@ export class Flight<V, K extends Key> {
 
   #share(): Promise<V> {
     if (this.#shared === undefined) {
-      this.#shared = this.#owner.promises.make<V>();
-      this.#resolveShared = this.#owner.promises.takeResolve<unknown>();
+      this.#shared = new Promise((resolve) => {
+        this.#resolveShared = resolve as Resolve<unknown>;
+      });
     }
     return this.#shared;
   }
 
   #joinUntil(signal: AbortSignal): Promise<V> {
-    const promise = this.#owner.promises.make<V>();
     this.#leavers ??= new Set();
-    this.#leavers.add(new Leaver(this, this.#owner.promises.takeResolve<unknown>(), signal));
-    return promise;
+    const leavers = this.#leavers;
+    return new Promise((resolve) => {
+      leavers.add(new Leaver(this, resolve as Resolve<unknown>, signal));
+    });
   }
 
   #land(end: FlightEnd<V>): void {
@@ -175,15 +182,9 @@ export class Flight<V, K extends Key> {
     else this.#end(end);
   }
 
-  #timeOut(): void {
-    const { name, loadTimeout } = this.#owner.rules;
-    const reason = new TimeoutError({ source: name, timeout: loadTimeout, option: 'loadTimeout' });
-    this.#end({ status: 'timeout', reason });
-  }
-
   #end(end: FlightEnd<V>): void {
     this.#ended = true;
-    if (this.#deadline !== undefined) this.#owner.deadlines.cancel(this.#deadline);
+    this.#owner.timeouts?.remove(this);
     this.#owner.onEnd(this, end);
   }
 }

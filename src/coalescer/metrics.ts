@@ -59,27 +59,14 @@ export class Counters {
   }
 
   snapshot(name: string, entries: number, inFlight: number): CoalescerMetrics {
-    const { calls, hits, staleHits, errorHits, coalesced, loads, refused, refreshes, prefetches } = this;
-    const { loadFailures, loadTimeouts, orphaned, evicted } = this;
+    const { calls, hits, staleHits, loads, refused } = this;
     const served = calls - refused;
     return {
       kind: 'coalescer',
       name,
       entries,
       inFlight,
-      calls,
-      hits,
-      staleHits,
-      errorHits,
-      coalesced,
-      loads,
-      refused,
-      refreshes,
-      prefetches,
-      loadFailures,
-      loadTimeouts,
-      orphaned,
-      evicted,
+      ...this,
       hitRate: calls === 0 ? 0 : (hits + staleHits) / calls,
       savedRate: served === 0 ? 0 : 1 - loads / served,
       loadMs: summarize(this.#loadMs, now()),

@@ -10,8 +10,6 @@ import type { CoalescerMetrics } from './metrics.js';
 import { checkRules } from './rules.js';
 import type { CoalesceOptions, LoadContext, RequestCoalescerOptions } from './types.js';
 
-const NO_OPTIONS: CoalesceOptions = Object.freeze({});
-
 /**
  * Callers with the same key share one load, and its value for `ttl`.
  *
@@ -62,16 +60,18 @@ export class RequestCoalescer<V = unknown, K extends Key = Key> implements Async
   execute<T extends V>(
     key: K,
     load: (context: LoadContext<V, K>) => Awaitable<T>,
-    options: CoalesceOptions = NO_OPTIONS,
+    options?: CoalesceOptions,
   ): Promise<unknown extends V ? T : V> {
+    type Value = Promise<unknown extends V ? T : V>;
     try {
       callable('load', load);
       const id = mapKey('key', key);
+      // Looking for what is not there would be a tenth of a hit.
+      if (options === undefined) return this.#engine.execute(id, key, load, undefined, false, undefined) as Value;
       const { signal, fresh, waitUntil } = optionsObject('options', options);
       abortSignal('signal', signal);
       checkWaitUntil(waitUntil);
-      const value = this.#engine.execute(id, key, load, signal, flag('fresh', fresh, false), waitUntil);
-      return value as Promise<unknown extends V ? T : V>;
+      return this.#engine.execute(id, key, load, signal, flag('fresh', fresh, false), waitUntil) as Value;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -86,13 +86,12 @@ export class RequestCoalescer<V = unknown, K extends Key = Key> implements Async
   prefetch(
     key: K,
     load: (context: LoadContext<V, K>) => Awaitable<V>,
-    options: Pick<CoalesceOptions, 'fresh' | 'waitUntil'> = NO_OPTIONS,
+    options?: Pick<CoalesceOptions, 'fresh' | 'waitUntil'>,
   ): void {
     callable('load', load);
     const id = mapKey('key', key);
-    const fresh = flag('fresh', optionsObject('options', options).fresh, false);
-    const waitUntil = checkWaitUntil(options.waitUntil);
-    this.#engine.prefetch(id, key, load, fresh, waitUntil);
+    const { fresh, waitUntil } = optionsObject('options', options);
+    this.#engine.prefetch(id, key, load, flag('fresh', fresh, false), checkWaitUntil(waitUntil));
   }
 
   /** What is stored, without loading, counting or touching. Errors are not shown. */

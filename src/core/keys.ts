@@ -32,9 +32,14 @@ export function mapKey(option: string, key: Key): MapKey {
     const type = typeof part;
     if (part !== null && (type === 'object' || type === 'function' || type === 'symbol'))
       throw wrongType(`${option}[${i}]`, 'a string, number, bigint, boolean, null or undefined', part);
-    const text = `${part}`;
-    // One letter will do: what bigint and boolean share it for cannot be the same text.
-    form += `${type[0]}${text.length}:${text}`;
+    // A length, the letter of a number, or that of another type: no two parts can look alike. Numbers and plain strings are common.
+    if (typeof part === 'string') form += `${part.length}:${part}`;
+    else if (typeof part === 'number') form += `n${part};`;
+    else {
+      const text = `${part}`;
+      // One letter will do: what bigint and boolean share it for cannot be the same text.
+      form += `${type[0]}${text.length}:${text}`;
+    }
   }
   return form;
 }
