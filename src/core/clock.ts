@@ -38,6 +38,8 @@ export function random(): number {
 export class Timer {
   readonly #callback: () => void;
   readonly #due: number;
+  /** By how much it fired before its time, the last time. */
+  #early = NEVER;
   readonly #madeBy = setTimeout;
   #keepsAlive: boolean;
   /** What is left when the platform's timer fires, as its delay was as long as it may be. */
@@ -75,8 +77,11 @@ export class Timer {
 
   readonly #fire = (): void => {
     const early = this.#due - now();
+    // A clock that stands still is no reason to wait for ever.
+    const hasMoved = early < this.#early;
+    this.#early = early;
     if (this.#rest > 0) this.#arm(this.#rest);
-    else if (early > 0 && early <= EARLY) this.#arm(early);
+    else if (early > 0 && early <= EARLY && hasMoved) this.#arm(early);
     else this.#callback();
   };
 }

@@ -138,6 +138,20 @@ test('closing in a hook, before the loader was called, leaves nothing to wait fo
   expect(await state(report as Promise<unknown>)).toMatchObject({ value: { aborted: 1, left: [] } });
 });
 
+// Found by user functions that did anything anywhere: the value stayed for its whole ttl.
+test.each(['ttl', 'clone'] as const)('a `set` whose %s function closes the coalescer stores nothing', async (where) => {
+  const close = <T>(answer: T): T => {
+    void coalescer.close();
+    return answer;
+  };
+  const coalescer: RequestCoalescer<string> = new RequestCoalescer<string>({
+    ttl: where === 'ttl' ? () => close(1_000) : 1_000,
+    ...(where === 'clone' && { clone: close }),
+  });
+  expect(() => coalescer.set('k', 'x')).toThrow(ClosedError);
+  expect([coalescer.peek('k'), coalescer.getMetrics().entries, vi.getTimerCount()]).toEqual([undefined, 0, 0]);
+});
+
 test('`await using` waits for what flies', async () => {
   const upstream = manualUpstream<number>();
   const coalescer = new RequestCoalescer<number>();

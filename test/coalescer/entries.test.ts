@@ -9,6 +9,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
 });
 
 describe('ttl', () => {
@@ -38,15 +39,39 @@ describe('ttl', () => {
   });
 
   // COAL-47: node-lru-cache#157, go-cache#161: the wall clock is set back and values are served long after their ttl.
-  test('is not moved by the wall clock', async () => {
+  test.each([-3_600_000, 3_600_000])('is not moved by a jump of %d ms of the wall clock', async (jump) => {
     const coalescer = new RequestCoalescer<number>({ ttl: 100 });
     await coalescer.execute('k', () => 1);
-    vi.setSystemTime(Date.now() - 3_600_000);
+    vi.setSystemTime(Date.now() + jump);
     await vi.advanceTimersByTimeAsync(99);
-    expect(coalescer.peek('k')?.value).toBe(1);
+    expect(coalescer.peek('k')).toEqual({ value: 1, state: 'fresh', ageMs: 99 });
     await vi.advanceTimersByTimeAsync(1);
     expect(coalescer.peek('k')).toBeUndefined();
   });
+
+  // COAL-47, worse: no clock of ours is to be trusted either. Where it stands still (workerd between I/O) timers are the proof.
+  test.each([0, -50, -3_600_000])(
+    'a monotonic clock that jumps by %d ms and stands still does no harm',
+    async (jump) => {
+      const start = performance.now();
+      let isWild = false;
+      const { now } = performance;
+      vi.spyOn(performance, 'now').mockImplementation(() => (isWild ? start + jump : now.call(performance)));
+      const coalescer = new RequestCoalescer<number>({ ttl: 100, staleTtl: 50, errorTtl: 20, loadTimeout: 30 });
+      await coalescer.execute('k', () => 1);
+      isWild = true;
+      expect(await coalescer.execute('k', never)).toBe(1);
+      const hung = coalescer.execute('hung', never);
+      hung.catch(() => {});
+      await state(coalescer.execute('failed', () => Promise.reject('down')));
+      await vi.advanceTimersByTimeAsync(30);
+      expect(await state(hung)).toMatchObject({ reason: { option: 'loadTimeout' } });
+      for (const number of Object.values(coalescer.getMetrics().loadMs)) expect(number).toBeGreaterThanOrEqual(0);
+      isWild = false;
+      await vi.advanceTimersByTimeAsync(3_600_300);
+      expect([coalescer.getMetrics().entries, vi.getTimerCount()]).toEqual([0, 0]);
+    },
+  );
 
   test('may be Infinity, and longer than a timer can be', async () => {
     const endless = new RequestCoalescer<number>({ ttl: Number.POSITIVE_INFINITY });

@@ -1,164 +1,80 @@
-/** A naive RequestCoalescer: whole numbers of ms, no timers, plain arrays. It answers what the real one must have done. */
-export interface ModelOptions {
-  readonly ttl: number;
-  readonly errorTtl: number;
-  readonly staleTtl: number;
-  readonly maxEntries: number;
-  readonly loadTimeout: number;
-  readonly whenOrphaned: 'abort' | 'finish';
-}
-
-interface ModelEntry {
-  readonly key: string;
-  readonly outcome: string;
-  readonly at: number;
-  coolUntil: number;
-}
-
-interface ModelFlight {
-  readonly key: string;
-  readonly at: number;
-  readonly refresh: boolean;
-  readonly waiting: number[];
-  held: boolean;
-  current: boolean;
-  status: 'flying' | 'fulfilled' | 'rejected' | 'timeout' | 'aborted';
-}
+/** A naive RequestCoalescer in whole ms, without timers and promises: it says what the real one must have done. */
+type Numbers = Record<'ttl' | 'errorTtl' | 'staleTtl' | 'maxEntries' | 'loadTimeout', number>;
+export type ModelOptions = Numbers & { whenOrphaned: 'abort' | 'finish' };
+type Flight = { key: string; cause: string; dueAt: number; orphaned?: true; status: string; outcome?: string };
+type Call = { servedAs: string; flight?: Flight; outcome?: string };
+type Entry = { outcome: string; failed: boolean; at: number; staleAt: number; refreshAt: number; endAt: number };
 
 export class Model {
   now = 0;
-  /** By number of call: what its promise is. */
-  readonly calls: string[] = [];
-  readonly flights: ModelFlight[] = [];
-  readonly count = {
-    hits: 0,
-    staleHits: 0,
-    errorHits: 0,
-    coalesced: 0,
-    loads: 0,
-    refused: 0,
-    refreshes: 0,
-    prefetches: 0,
-  };
-  readonly ends = { loadFailures: 0, loadTimeouts: 0, orphaned: 0, evicted: 0 };
-  /** Least recently used first. */
-  #entries: ModelEntry[] = [];
-  readonly #signals: (boolean | undefined)[] = [];
+  evicted = 0;
+  readonly calls: Call[] = [];
+  readonly flights: Flight[] = [];
+  /** By key: what is stored, least recently used first; and the only flight that may write. */
+  readonly entries = new Map<string, Entry>();
+  readonly #current = new Map<string, Flight>();
 
   constructor(readonly options: ModelOptions) {}
-
-  get entries(): ModelEntry[] {
-    const { ttl, staleTtl, errorTtl } = this.options;
-    const span = (e: ModelEntry) => (e.outcome.startsWith('error') ? errorTtl : ttl + staleTtl);
-    this.#entries = this.#entries.filter((e) => this.now - e.at < span(e));
-    return this.#entries;
+  execute(key: string, isAborted: boolean, fresh: boolean): void {
+    const entry = fresh ? undefined : this.entries.get(key);
+    const flight = this.#current.get(key);
+    if (isAborted) this.calls.push({ servedAs: 'refused', outcome: 'left' });
+    else if (entry) {
+      const servedAs = entry.failed ? 'errorHits' : this.now < entry.staleAt ? 'hits' : 'staleHits';
+      this.calls.push({ servedAs, outcome: entry.outcome });
+      this.entries.delete(key);
+      this.entries.set(key, entry);
+      if (!flight && this.now >= entry.refreshAt) this.#start(key, 'refreshes');
+    } else this.calls.push({ servedAs: flight ? 'coalesced' : 'loads', flight: flight ?? this.#start(key, 'loads') });
   }
-
-  execute(key: string, signal: 'none' | 'live' | 'aborted', fresh: boolean): void {
-    const call = this.calls.push('pending') - 1;
-    this.#signals[call] = signal === 'live';
-    const entry = this.entries.find((e) => e.key === key);
-    const flight = this.#current(key);
-    if (signal === 'aborted') {
-      this.count.refused++;
-      this.calls[call] = 'left';
-    } else if (entry && !fresh) {
-      const stale = this.now - entry.at >= this.options.ttl && !entry.outcome.startsWith('error');
-      this.count[entry.outcome.startsWith('error') ? 'errorHits' : stale ? 'staleHits' : 'hits']++;
-      this.calls[call] = entry.outcome;
-      this.#entries = [...this.entries.filter((e) => e !== entry), entry];
-      if (!stale || flight || this.now < entry.coolUntil) return;
-      this.count.refreshes++;
-      this.#start(key, true).held = true;
-    } else if (flight) {
-      this.count.coalesced++;
-      flight.waiting.push(call);
-    } else {
-      this.count.loads++;
-      this.#start(key, false).waiting.push(call);
-    }
+  prefetch(key: string, fresh: boolean): void {
+    const isWanted = fresh || this.now >= (this.entries.get(key)?.refreshAt ?? 0);
+    if (isWanted && !this.#current.has(key)) this.#start(key, 'prefetches');
   }
-
-  prefetch(key: string): void {
-    const entry = this.entries.find((e) => e.key === key);
-    const stale = entry && this.now - entry.at >= this.options.ttl && !entry.outcome.startsWith('error');
-    if (this.#current(key) || (entry && (!stale || this.now < entry.coolUntil))) return;
-    this.count.prefetches++;
-    this.#start(key, entry !== undefined).held = true;
-  }
-
-  abort(call: number): void {
-    if (this.calls[call] !== 'pending' || !this.#signals[call]) return;
-    this.calls[call] = 'left';
-    const flight = this.flights.find((f) => f.waiting.includes(call)) as ModelFlight;
-    flight.waiting.splice(flight.waiting.indexOf(call), 1);
-    if (flight.held || flight.waiting.length > 0) return;
-    this.ends.orphaned++;
-    if (this.options.whenOrphaned === 'finish') flight.held = true;
-    else this.end(flight, 'aborted', 'left');
-  }
-
-  end(flight: ModelFlight | undefined, status: Exclude<ModelFlight['status'], 'flying'>, outcome: string): void {
-    if (flight?.status !== 'flying') return;
-    flight.status = status;
-    if (status === 'rejected') this.ends.loadFailures++;
-    if (status === 'timeout') this.ends.loadTimeouts++;
-    for (const call of flight.waiting) this.calls[call] = outcome;
-    const old = this.entries.find((e) => e.key === flight.key);
-    const { ttl, errorTtl } = this.options;
-    const mayStoreError = errorTtl > 0 && (!old || old.outcome.startsWith('error'));
-    if (!flight.current) return;
-    if ((status === 'fulfilled' && ttl > 0) || (status === 'rejected' && mayStoreError)) this.#put(flight.key, outcome);
-    else if (old && flight.refresh) old.coolUntil = this.now + Math.min(1_000, ttl);
-  }
-
-  forget(key: string, abort: boolean): number {
-    const flight = this.#current(key);
-    const dropped = flight || this.entries.some((e) => e.key === key) ? 1 : 0;
-    this.#entries = this.entries.filter((e) => e.key !== key);
-    if (flight) flight.current = false;
-    if (flight && abort) this.end(flight, 'aborted', 'forgotten');
-    return dropped;
-  }
-
-  set(key: string, value: string): void {
-    const flight = this.#current(key);
-    if (flight) flight.current = false;
-    this.#put(key, value);
-  }
-
-  advance(ms: number): void {
-    const until = this.now + ms;
-    const due = this.flights.filter((f) => f.at + this.options.loadTimeout <= until);
-    for (const flight of due.sort((a, b) => a.at - b.at)) {
-      this.now = Math.max(this.now, flight.at + this.options.loadTimeout);
-      this.end(flight, 'timeout', 'timeout');
-    }
-    this.now = until;
-  }
-
-  #current(key: string): ModelFlight | undefined {
-    return this.flights.find((f) => f.key === key && f.current && f.status === 'flying');
-  }
-
-  #start(key: string, refresh: boolean): ModelFlight {
-    const flight: ModelFlight = {
-      key,
-      at: this.now,
-      refresh,
-      waiting: [],
-      held: false,
-      current: true,
-      status: 'flying',
-    };
+  #start(key: string, cause: string): Flight {
+    const flight: Flight = { key, cause, dueAt: this.now + this.options.loadTimeout, status: 'flying' };
     this.flights.push(flight);
+    this.#current.set(key, flight);
     return flight;
   }
-
-  #put(key: string, outcome: string): void {
-    this.#entries = [...this.entries.filter((e) => e.key !== key), { key, outcome, at: this.now, coolUntil: 0 }];
-    if (this.#entries.length <= this.options.maxEntries) return;
-    this.#entries.shift();
-    this.ends.evicted++;
+  abort(call: Call): void {
+    const { flight } = call;
+    if (flight?.status !== 'flying' || call.outcome) return;
+    call.outcome = 'left';
+    const isWaitedFor = this.calls.some((each) => each.flight === flight && !each.outcome);
+    if (isWaitedFor || flight.orphaned || flight.cause !== 'loads') return;
+    flight.orphaned = true;
+    if (this.options.whenOrphaned === 'abort') this.end(flight, 'aborted', 'left');
+  }
+  end(flight: Flight, status: string, outcome: string, time = this.now): void {
+    if (flight.status !== 'flying') return;
+    Object.assign(flight, { status, outcome });
+    if (this.#current.get(flight.key) !== flight) return;
+    this.#current.delete(flight.key);
+    const { ttl, errorTtl } = this.options;
+    const entry = this.entries.get(flight.key);
+    if (status === 'fulfilled' && ttl > 0) this.set(flight.key, outcome);
+    else if (status === 'rejected' && errorTtl > 0 && entry?.failed !== false) this.set(flight.key, outcome, true);
+    else if (entry && flight.cause !== 'loads') entry.refreshAt = Math.max(entry.staleAt, time + Math.min(1_000, ttl));
+  }
+  set(key: string, outcome: string, failed = false): void {
+    this.forget(key, false);
+    const staleAt = this.now + (failed ? this.options.errorTtl : this.options.ttl);
+    const endAt = staleAt + (failed ? 0 : this.options.staleTtl);
+    this.entries.set(key, { outcome, failed, at: this.now, staleAt, refreshAt: staleAt, endAt });
+    const [oldest] = this.entries.keys();
+    if (this.entries.size > this.options.maxEntries && this.entries.delete(oldest ?? '')) this.evicted++;
+  }
+  forget(key: string, abort: boolean): boolean {
+    const flight = this.#current.get(key);
+    this.#current.delete(key);
+    if (flight && abort) this.end(flight, 'aborted', 'forgotten');
+    return this.entries.delete(key) || flight !== undefined;
+  }
+  advance(ms: number): void {
+    this.now += ms;
+    const due = this.flights.filter(({ dueAt }) => dueAt <= this.now);
+    for (const flight of due) this.end(flight, 'timeout', 'timeout', flight.dueAt);
+    for (const [key, { endAt }] of this.entries) if (endAt <= this.now) this.entries.delete(key);
   }
 }

@@ -348,6 +348,35 @@ describe('interest', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
+  // COAL-61 again: each way in which a call can end.
+  test.each([
+    ['a hit', () => 1, () => {}],
+    ['a load that throws', () => Promise.reject('down'), () => {}],
+    ['an error that is kept', () => Promise.reject('down'), () => {}],
+    ['a timeout', never, () => vi.advanceTimersByTime(50)],
+    ['forget with abort', never, (coalescer: RequestCoalescer) => coalescer.forget(() => true, { abort: true })],
+    ['close', never, (coalescer: RequestCoalescer) => void coalescer.close({ grace: 0, reason: 'closed' })],
+    ['the abort of the others', never, (_: RequestCoalescer, others: AbortController) => others.abort('left')],
+  ])('no listener is left on a shared signal after 2,000 calls that end by %s', async (how, load, end) => {
+    const errorTtl = how === 'an error that is kept' ? 1_000 : 0;
+    const coalescer = new RequestCoalescer({ ttl: 1_000, errorTtl, loadTimeout: 50 });
+    const { signal } = new AbortController();
+    const others = new AbortController();
+    const calls: Promise<unknown>[] = [];
+    for (let i = 0; i < 2_000; i++) {
+      calls.push(coalescer.execute(i % 10, load, { signal: i % 2 ? others.signal : signal }));
+      // Half of them come when the first have ended.
+      if (i === 1_000) await turn();
+    }
+    for (const call of calls) call.catch(() => {});
+    end(coalescer, others);
+    // Who stays of those that the others left ends here.
+    vi.advanceTimersByTime(50);
+    await Promise.allSettled(calls);
+    for (const each of [signal, others.signal]) expect(getEventListeners(each, 'abort')).toEqual([]);
+    expectIdentity(coalescer);
+  });
+
   test('a shared signal ends all its calls at once, and all their loads', async () => {
     const upstream = manualUpstream<number>();
     const coalescer = new RequestCoalescer<number>();
@@ -379,25 +408,28 @@ describe('interest', () => {
   });
 
   // COAL-22: by any interleaving of who aborts and what settles, nobody is left waiting.
-  property([fc.scheduler(), fc.array(fc.boolean(), { minLength: 1, maxLength: 8 }), fc.boolean()])(
-    'every caller settles, whatever the order of aborts and of the outcome',
-    async (s, withSignal, ok) => {
-      const coalescer = new RequestCoalescer<string>();
-      const controls = withSignal.map((has) => (has ? new AbortController() : undefined));
-      const load = () => s.schedule(ok ? Promise.resolve('value') : Promise.reject('error'), 'load');
-      const calls = controls.map((control) => coalescer.execute('k', load, { signal: control?.signal }));
-      const outcome = ok ? { value: 'value' } : { reason: 'error' };
-      for (const control of controls) void s.schedule(Promise.resolve(), 'abort').then(() => control?.abort('left'));
-      for (const call of calls) call.catch(() => {});
-      await s.waitAll();
-      for (const [i, call] of calls.entries()) {
-        const settled = await state(call);
-        expect(controls[i] ? [outcome, { reason: 'left' }] : [outcome]).toContainEqual(settled);
-      }
-      expect(coalescer.getMetrics().inFlight).toBe(0);
-      expectIdentity(coalescer);
-    },
-  );
+  property([
+    fc.scheduler(),
+    fc.array(fc.constantFrom('has no signal', 'stays', 'leaves'), { minLength: 1, maxLength: 8 }),
+    fc.boolean(),
+  ])('every caller settles, whatever the order of aborts and of the outcome', async (s, callers, ok) => {
+    const coalescer = new RequestCoalescer<string>();
+    const controls = callers.map((how) => (how === 'has no signal' ? undefined : new AbortController()));
+    const load = () => s.schedule(ok ? Promise.resolve('value') : Promise.reject('error'), 'load');
+    const calls = controls.map((control) => coalescer.execute('k', load, { signal: control?.signal }));
+    const outcome = ok ? { value: 'value' } : { reason: 'error' };
+    for (const [i, how] of callers.entries()) {
+      if (how === 'leaves') void s.schedule(Promise.resolve(), 'abort').then(() => controls[i]?.abort('left'));
+    }
+    for (const call of calls) call.catch(() => {});
+    await s.waitAll();
+    for (const [i, call] of calls.entries()) {
+      const settled = await state(call);
+      expect(callers[i] === 'leaves' ? [outcome, { reason: 'left' }] : [outcome]).toContainEqual(settled);
+    }
+    expect(coalescer.getMetrics().inFlight).toBe(0);
+    expectIdentity(coalescer);
+  });
 });
 
 describe('loadTimeout', () => {
@@ -439,14 +471,38 @@ describe('loadTimeout', () => {
     await expect(call).rejects.toThrow(TimeoutError);
   });
 
-  // COAL-34 asks for cycles to be found; we do not look for them, the timeout ends them.
-  test('a load that waits for its own key ends like any hung one', async () => {
-    const coalescer = new RequestCoalescer<number>({ loadTimeout: 50 });
-    const call = coalescer.execute('k', () => coalescer.execute('k', () => 1));
-    call.catch(() => {});
-    await vi.advanceTimersByTimeAsync(50);
-    await expect(call).rejects.toThrow(TimeoutError);
-    expect(await coalescer.execute('k', () => 2)).toBe(2);
+  // COAL-34: cacheable#967, symfony#41130, groupcache#72: nested lookups wait for each other. We do not look for cycles: the
+  // timeout ends them, and what is no cycle is not held up.
+  test.each(['its own key', 'each other', 'each other, across two instances'])(
+    'loads that wait for %s end like any hung one, and the keys are free',
+    async (whom) => {
+      const one = new RequestCoalescer<number>({ loadTimeout: 50 });
+      const two = whom.endsWith('instances') ? new RequestCoalescer<number>({ loadTimeout: 50 }) : one;
+      const calls =
+        whom === 'its own key'
+          ? [one.execute('a', () => one.execute('a', () => 1))]
+          : [
+              one.execute('a', async () => {
+                await Promise.resolve();
+                return two.execute('b', () => 1);
+              }),
+              two.execute('b', () => one.execute('a', () => 1)),
+            ];
+      for (const call of calls) call.catch(() => {});
+      await vi.advanceTimersByTimeAsync(50);
+      for (const call of calls) await expect(call).rejects.toThrow(TimeoutError);
+      expect(await Promise.all([one.execute('a', () => 2), two.execute('b', () => 3)])).toEqual([2, 3]);
+      expect([one, two].map((each) => each.getMetrics().inFlight)).toEqual([0, 0]);
+    },
+  );
+
+  // COAL-34, the other half: a diamond is no cycle.
+  test('two loads may wait for a third', async () => {
+    const coalescer = new RequestCoalescer<number>();
+    const base = () => coalescer.execute('base', async () => 1);
+    const calls = ['left', 'right'].map((key) => coalescer.execute(key, async () => (await base()) + 1));
+    expect(await coalescer.execute('top', async () => (await Promise.all(calls)).length)).toBe(2);
+    expect(coalescer.getMetrics()).toMatchObject({ loads: 4, coalesced: 1 });
   });
 
   test('it is one minute by default, and may be Infinity or longer than a timer can be', async () => {

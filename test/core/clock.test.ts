@@ -124,6 +124,18 @@ describe('Timer', () => {
     expect(callback).toHaveBeenCalledTimes(1);
   });
 
+  test('a delay of a millisecond or two comes, too, where the clock stands still', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    vi.spyOn(performance, 'now').mockReturnValue(1_000);
+    for (const delay of [0, 0.5, 1, 2]) {
+      const fired = vi.fn();
+      new Timer(fired, delay);
+      vi.advanceTimersByTime(10);
+      expect(fired).toHaveBeenCalledTimes(1);
+    }
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test('where the clock stands still, or is not faked with the timers, a timer that fired is proof enough', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     vi.spyOn(performance, 'now').mockReturnValue(0);

@@ -47,6 +47,30 @@ describe('the form of a key', () => {
     expect(samePlace(form(parts), form(changed))).toBe(isSame(parts, changed));
   });
 
+  // COAL-37: undici#4817, memoize.js#1: keys that were joined with a delimiter collided. A pair may well differ in one character.
+  test('of a hundred thousand random pairs is the same for equal ones only', () => {
+    // Few and short ones of what an encoding is made of, so that a bad one is hit.
+    const dense = fc.string({ unit: fc.constantFrom(':', 's', '1', '\u0000'), maxLength: 5 });
+    const short = fc.array(fc.oneof(dense, fc.constantFrom<KeyPart>(1, 11, 1n, null)), { maxLength: 3 });
+    const any = fc.oneof(key, dense, short, short);
+    const seed = 20_261_122;
+    const keys = fc.sample(any, { seed, numRuns: 100_000 });
+    const others = fc.sample(any, { seed: seed + 1, numRuns: 100_000 });
+    for (const [i, one] of keys.entries()) {
+      const two = others[i] as Key;
+      if (samePlace(form(one), form(two)) !== isSame(one, two))
+        expect.fail(`${JSON.stringify([keyText(one), keyText(two)])}`);
+    }
+    // And of all with all.
+    const byForm = new Map<unknown, Key>();
+    for (const each of [...keys, ...others]) {
+      const first = byForm.get(form(each));
+      if (first === undefined) byForm.set(form(each), each);
+      else if (!isSame(first, each)) expect.fail(`${JSON.stringify([keyText(first), keyText(each)])}`);
+    }
+    expect(byForm.size).toBeGreaterThan(30_000);
+  });
+
   property([fc.array(part, { minLength: 1, maxLength: 3 }), fc.nat({ max: 6 }), fc.nat({ max: 3 })])(
     'of a tuple cannot be forged by a text that holds the form of its parts',
     (parts, front, back) => {
@@ -113,11 +137,28 @@ describe('the form of a key', () => {
     expect(samePlace(form(0), form(-0))).toBe(true);
     expect(form([Number.NaN])).toBe(form([Number.NaN]));
     expect(form([0])).toBe(form([-0]));
+    for (const number of [1, 2 ** 53, 1e21, 0.1])
+      expect(samePlace(form([number]), form([BigInt(Math.floor(number))]))).toBe(false);
   });
 
-  test('leaves primitives themselves, symbols and "__proto__" included', () => {
-    const symbol = Symbol('x');
-    for (const same of ['__proto__', 'constructor', '', 5, 5n, symbol]) expect(form(same)).toBe(same);
+  test('of a tuple with holes is that with `undefined` in their place', () => {
+    // biome-ignore lint/suspicious/noSparseArray: what is tested
+    expect(form([, 'a'] as Key)).toBe(form([undefined, 'a']));
+  });
+
+  // COAL-40: async#998, node-cache#38: `constructor` and `__proto__` were taken for hits.
+  test('leaves primitives themselves, symbols and all names of Object.prototype included', () => {
+    const names = Object.getOwnPropertyNames(Object.prototype);
+    expect(names).toContain('__proto__');
+    for (const same of [...names, '', 5, 5n, Symbol('x')]) expect(form(same)).toBe(same);
+    expect(new Set(names.map((name) => form([name]))).size).toBe(names.length);
+  });
+
+  // COAL-38: memoize#20, #22: keys as JSON collapse numbers, bigints, NaN, null and undefined.
+  test('tells types apart, alone and as parts', () => {
+    const alone: Key[] = [0, '0', 0n, '0n', 'false', Number.NaN, 'NaN', 'null', 'undefined', '', '-0'];
+    const keys: Key[] = [...alone, ...[...alone, false, null, undefined].map((each) => [each as KeyPart]), []];
+    expect(new Set(keys.map(form)).size).toBe(keys.length);
   });
 
   test.each([
