@@ -55,6 +55,12 @@ export class Call extends InnerSignal {
     this.#endDeadline = () => deadlines.cancel(deadline);
   }
 
+  /** From now on it may take any time. */
+  endDeadline(): void {
+    this.#endDeadline?.();
+    this.#endDeadline = undefined;
+  }
+
   get group(): Key | undefined {
     return this.options.group;
   }
@@ -76,9 +82,10 @@ export class Call extends InnerSignal {
   }
 
   readonly settled = (): void => {
+    if (this.isSettled) return;
     this.isSettled = true;
     this.#subscription?.end();
-    this.#endDeadline?.();
+    this.endDeadline();
     this.#owner.onAnswered(this);
     this.#look();
   };

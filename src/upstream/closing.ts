@@ -62,7 +62,7 @@ export class Closing {
 
   /** Is it what callers were told who had no answer when the grace ended? */
   wasCutBy(reason: unknown): boolean {
-    return this.#isCut && reason === this.#reason;
+    return this.#isCut && Object.is(reason, this.#reason);
   }
 
   /** The first call sets the terms, later ones may only shorten them. */

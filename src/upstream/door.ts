@@ -1,14 +1,25 @@
 import type { CircuitBreaker } from '../breaker/index.js';
 import { AbortSubscription, InnerSignal } from '../core/abort.js';
+import { ignore, observe } from '../core/deferred.js';
 import type { Place } from '../core/gate.js';
-import { LazyContext } from '../core/task-context.js';
 import type { TaskContext } from '../core/types.js';
 import type { ExecuteOptions, PromisePool } from '../pool/index.js';
 import { ShutWatch } from '../pool/shut-watch.js';
 
-/** One call that was let in by the breaker and waits for the pool. */
+/** One call at the door, as the pool hears of it: it follows its caller's signal. */
 class Submission extends InnerSignal {
   isWaiting = true;
+  readonly #subscription: AbortSubscription | undefined;
+
+  constructor(signal: AbortSignal) {
+    super();
+    if (signal.aborted) this.abort(signal.reason);
+    else this.#subscription = new AbortSubscription(signal, { onAbort: (reason) => this.abort(reason) });
+  }
+
+  unfollow(): void {
+    this.#subscription?.end();
+  }
 }
 
 /**
@@ -30,22 +41,30 @@ export class Door {
   }
 
   execute<T>(task: (context: TaskContext) => unknown, options: ExecuteOptions, signal: AbortSignal): Promise<T> {
-    const submit = (context: TaskContext): Promise<T> => {
-      const submission = this.#submission(LazyContext.innerSignal(context as LazyContext));
-      const enter = (inner: TaskContext): T => {
-        this.#entered(submission);
-        return task(inner) as T;
-      };
-      const promise = this.#pool.execute(enter, { ...options, signal: submission.asSignal });
+    const submission = new Submission(signal);
+    const until = submission.asSignal;
+    const unfollow = (): void => submission.unfollow();
+    const enter = (context: TaskContext): T => {
+      this.#entered(submission);
+      return task(context) as T;
+    };
+    const submit = (): Promise<T> => {
+      const promise = this.#pool.execute(enter, { ...options, signal: until });
+      // A refusal by the pool is no result: whatever the breaker's `classify` would say, the call has left.
+      observe(promise, ignore, (error) => {
+        if (submission.isWaiting) submission.abort(error);
+      });
       return this.#queued(submission, promise);
     };
-    return this.#breaker.execute(submit, { signal });
+    const outcome = this.#breaker.execute(submit, { signal: until });
+    observe(outcome, unfollow, unfollow);
+    return outcome;
   }
 
   /** The right of both, by hand. */
   async acquire(options: ExecuteOptions, signal: AbortSignal): Promise<Place & { readonly signal: AbortSignal }> {
     const pass = this.#breaker.acquire();
-    const submission = this.#submission(signal);
+    const submission = new Submission(signal);
     try {
       const slot = await this.#queued(submission, this.#pool.acquire({ ...options, signal: submission.asSignal }));
       this.#entered(submission);
@@ -68,14 +87,9 @@ export class Door {
       this.#entered(submission);
       pass.release('ignore');
       throw error;
+    } finally {
+      submission.unfollow();
     }
-  }
-
-  #submission(signal: AbortSignal): Submission {
-    const submission = new Submission();
-    if (signal.aborted) submission.abort(signal.reason);
-    else new AbortSubscription(signal, { onAbort: (reason) => submission.abort(reason) });
-    return submission;
   }
 
   #queued<R>(submission: Submission, promise: Promise<R>): Promise<R> {

@@ -38,7 +38,7 @@ export type Outcome = 'fulfilled' | 'failed' | 'aborted' | 'refused';
 
 /** What an error makes of the call that ended with it. @param wasCut by `close`, after the grace. */
 export function outcomeOf(error: unknown, signal: AbortSignal | undefined, wasCut: boolean): Outcome {
-  if (wasCut || (signal?.aborted === true && error === signal.reason)) return 'aborted';
+  if (wasCut || (signal?.aborted === true && Object.is(error, signal.reason))) return 'aborted';
   return isRefusedError(error) ? 'refused' : 'failed';
 }
 

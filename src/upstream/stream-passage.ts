@@ -1,3 +1,4 @@
+import { AbortSubscription } from '../core/abort.js';
 import type { Call, CallOwner } from './call.js';
 import { type HeldSlot, type StreamRules, StreamRun } from './stream-run.js';
 import type { UpstreamOpen } from './types.js';
@@ -5,25 +6,32 @@ import type { UpstreamOpen } from './types.js';
 /** A stream on its way through the layers: repeated until its first chunk, then in one slot to its end. */
 export class StreamPassage {
   readonly #owner: CallOwner;
-  readonly #begin: () => Call;
+  readonly #call: Call;
+  #isBegun = false;
   readonly #rules: StreamRules;
   readonly #acquire: (call: Call, until: AbortSignal) => Promise<HeldSlot>;
 
-  /** @param begin makes the call. Not before the first chunk is wanted: a generator that was never asked has no end either. */
   constructor(
     owner: CallOwner,
-    begin: () => Call,
+    call: Call,
     rules: StreamRules,
     acquire: (call: Call, until: AbortSignal) => Promise<HeldSlot>,
   ) {
     this.#owner = owner;
-    this.#begin = begin;
+    this.#call = call;
     this.#rules = rules;
     this.#acquire = acquire;
+    // A generator that is left before it was asked for anything has no end of its own.
+    const onAbort = (): void => {
+      if (!this.#isBegun) call.settled();
+    };
+    if (call.aborted) onAbort();
+    else new AbortSubscription(call.asSignal, { onAbort });
   }
 
   async *read<T>(open: UpstreamOpen<T>): AsyncGenerator<T, void, undefined> {
-    const call = this.#begin();
+    const call = this.#call;
+    this.#isBegun = true;
     let run: StreamRun<T> | undefined;
     try {
       let chunk = await this.#owner.attempt(call, async (attempt, signal) => {
@@ -31,6 +39,8 @@ export class StreamPassage {
         run = new StreamRun<T>(call, slot, this.#rules, signal);
         return run.first(open, attempt);
       });
+      // The whole way was to the first chunk; each further one has its `timeout`.
+      call.endDeadline();
       while (chunk.done !== true) {
         yield chunk.value;
         chunk = await (run as StreamRun<T>).next();

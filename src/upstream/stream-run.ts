@@ -43,6 +43,8 @@ export class StreamRun<T> {
   /** Who waits for it. */
   #reject: ((reason: unknown) => void) | undefined;
   #deadline: Deadline | undefined;
+  /** The first chunk is there: it is not repeated any more. */
+  #hasBegun = false;
   #isOver = false;
   /** Why, if it did not end by itself. In an object: it may be undefined. */
   #cutBy: { readonly reason: unknown } | undefined;
@@ -80,9 +82,9 @@ export class StreamRun<T> {
     return this.#ask(() => (this.#iterator as AsyncIterator<T, unknown>).next());
   }
 
-  /** The reader leaves. Over when the slot is free, or at once if the upstream is busy. */
+  /** The reader leaves. Over when the slot is free, or at once if the upstream is busy or the run was cut. */
   leave(): Promise<void> {
-    const isIdle = this.#asked === undefined;
+    const isIdle = this.#asked === undefined && this.#cutBy === undefined;
     this.#end('ignore', undefined);
     if (!isIdle || this.#isReleased) return Promise.resolve();
     return new Promise((resolve) => {
@@ -109,6 +111,7 @@ export class StreamRun<T> {
   #answered(chunk: Chunk<T>, resolve: (chunk: Chunk<T>) => void): void {
     if (this.#isOver) return;
     this.#rest();
+    this.#hasBegun = true;
     if (chunk.done === true) {
       this.#iterator = undefined;
       this.#end('success', undefined);
@@ -151,6 +154,8 @@ export class StreamRun<T> {
     this.#isOver = true;
     this.#endDeadline();
     for (const subscription of this.#subscriptions) subscription.end();
+    // Its reader may not ask again for a long time.
+    if (this.#hasBegun || this.#call.aborted) this.#call.settled();
     this.#slot.report(verdict, verdict === 'success' ? undefined : waitIn({ status: 'rejected', reason }, verdict));
     if (verdict !== 'success') LazyContext.abort(this.#context, reason);
     if (this.#iterator === undefined && this.#asked === undefined) this.#release();

@@ -2,7 +2,7 @@ import type { CircuitBreaker } from '../breaker/index.js';
 import { type RequestCoalescer, StreamCoalescer } from '../coalescer/index.js';
 import { NEVER } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
-import { observe } from '../core/deferred.js';
+import { derive, markHandled } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
@@ -118,12 +118,20 @@ export class Upstream implements Executor, AsyncDisposable {
         key === undefined || coalescer === undefined
           ? start(signal)
           : (coalescer.execute(key, (load) => start(innerSignalOf(load)), { signal, fresh, waitUntil }) as Promise<T>);
-      observe(
+      const outcome: Promise<T> = derive(
         promise,
-        () => counters.end('fulfilled', startedAt),
-        (error) => counters.end(this.#outcomeOf(error, signal), startedAt),
+        (value) => {
+          counters.end('fulfilled', startedAt);
+          return value;
+        },
+        (error) => {
+          counters.end(this.#outcomeOf(error, signal), startedAt);
+          // As a pool does: who closes need not look at what he cuts off.
+          if (this.#closing?.wasCutBy(error) === true) markHandled(outcome);
+          throw error;
+        },
       );
-      return promise;
+      return outcome;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -153,8 +161,8 @@ export class Upstream implements Executor, AsyncDisposable {
       verdictOf: (result: Settled<unknown>) => verdictOf(result, this.#classify ?? classifyResult, this.name),
     };
     const passage = (context: TaskContext): AsyncGenerator<T, void, undefined> => {
-      const begin = () => this.#begin(options, totalTimeout, innerSignalOf(context));
-      return new StreamPassage(this.#owner, begin, rules, this.#acquire).read(open);
+      const call = this.#begin(options, totalTimeout, innerSignalOf(context));
+      return new StreamPassage(this.#owner, call, rules, this.#acquire).read(open);
     };
     const reader = streams.stream(key ?? Symbol('stream'), passage, { signal, fresh });
     const refusal = () => this.#refusal(signal);
@@ -165,6 +173,11 @@ export class Upstream implements Executor, AsyncDisposable {
       refusal,
       (error) => this.#outcomeOf(error, signal),
     );
+  }
+
+  /** How many attempts may run at once now, where there is a pool: a batch through this upstream takes it for its own. */
+  get concurrency(): number | undefined {
+    return this.pool?.concurrency;
   }
 
   /**

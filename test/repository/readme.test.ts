@@ -48,8 +48,8 @@ async function run(code: string): Promise<{ printed: unknown[][]; calls: string[
   return { printed, calls };
 }
 
-describe('the five snippets of the README', () => {
-  test('are five', () => expect(snippets).toHaveLength(5));
+describe('the six snippets of the README', () => {
+  test('are six', () => expect(snippets).toHaveLength(6));
 
   test('compile as they stand', () => {
     const { config } = ts.readConfigFile(`${root}tsconfig.json`, ts.sys.readFile);
