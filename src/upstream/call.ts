@@ -10,6 +10,8 @@ import type { UpstreamTask } from './types.js';
 
 /** The upstream, as its calls see it. */
 export interface CallOwner {
+  /** Its pool knows what still runs; of a pool that was handed in the calls keep count themselves. */
+  readonly ownsPool: boolean;
   /** In the order of the layers: the first one down the line. */
   attempt<T>(call: Call, work: (context: AttemptContext | undefined, signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Breaker, slot and rate. Its task is entered when all of them let it in. */
@@ -73,12 +75,11 @@ export class Call extends InnerSignal {
     this.abort(reason);
   }
 
+  /** To be followed by `settled`. */
   run<T>(task: UpstreamTask<T>): Promise<T> {
-    const promise = this.#owner.attempt(this, (attempt, signal) =>
+    return this.#owner.attempt(this, (attempt, signal) =>
       this.#owner.admit<T>((context) => this.#enter(task, context, attempt), this, signal),
     );
-    observe(promise, this.settled, this.settled);
-    return promise;
   }
 
   readonly settled = (): void => {
@@ -102,7 +103,9 @@ export class Call extends InnerSignal {
   };
 
   #enter<T>(task: UpstreamTask<T>, context: TaskContext, attempt: AttemptContext | undefined): unknown {
-    this.entered();
+    this.isEntered = true;
+    if (this.#owner.ownsPool) return task(new UpstreamContext(context, attempt));
+    this.#running++;
     let promise: Promise<unknown>;
     try {
       promise = Promise.resolve(task(new UpstreamContext(context, attempt)));

@@ -26,8 +26,8 @@ interface ClosingOwner {
   /** Those that are not over. */
   readonly calls: ReadonlySet<Call>;
   makeReason(): unknown;
-  /** @param isClean nothing of ours runs in them any more. */
-  closeParts(isClean: boolean, reason: unknown): void;
+  /** @param isClean all callers were answered. Answers what still runs in a pool of ours after `abortGrace`. */
+  closeParts(isClean: boolean, reason: unknown, abortGrace: Milliseconds): Promise<readonly string[]>;
 }
 
 /**
@@ -44,6 +44,7 @@ export class Closing {
   #abortGrace: Milliseconds = NEVER;
   #reason: unknown;
   #isCut = false;
+  #cutAt: Milliseconds = 0;
   #isCutting = false;
   #isOver = false;
   /** Calls whose callers have no answer. */
@@ -96,6 +97,7 @@ export class Closing {
 
   #cut(): void {
     this.#isCut = true;
+    this.#cutAt = now();
     this.#isCutting = true;
     this.#timer?.cancel();
     if (this.#reason === undefined) this.#reason = this.#owner.makeReason();
@@ -114,10 +116,21 @@ export class Closing {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
+    void this.#report();
+  }
+
+  async #report(): Promise<void> {
     const { name, calls } = this.#owner;
-    const left = [...calls].map(({ group }) => (group === undefined ? name : `${name}#${keyText(group)}`));
+    const foreign = [...calls].map(({ group }) => (group === undefined ? name : `${name}#${keyText(group)}`));
+    const isClean = foreign.length === 0;
+    const reason = this.#reason ?? this.#owner.makeReason();
+    const left = [...foreign, ...(await this.#owner.closeParts(isClean, reason, isClean ? this.#graceLeft : 0))];
     const [finished, aborted, refused] = [this.#finished, this.#aborted, this.#refused];
-    this.#owner.closeParts(left.length === 0, this.#reason ?? this.#owner.makeReason());
     this.#resolve({ clean: aborted === 0 && refused === 0 && left.length === 0, finished, aborted, refused, left });
+  }
+
+  /** For what still runs though its caller was answered. */
+  get #graceLeft(): Milliseconds {
+    return this.#isCut ? Math.max(0, this.#cutAt + this.#abortGrace - now()) : this.#abortGrace;
   }
 }

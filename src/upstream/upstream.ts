@@ -2,7 +2,7 @@ import type { CircuitBreaker } from '../breaker/index.js';
 import { type RequestCoalescer, StreamCoalescer } from '../coalescer/index.js';
 import { NEVER } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
-import { derive, markHandled } from '../core/deferred.js';
+import { derive, markHandled, observe } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
@@ -83,6 +83,7 @@ export class Upstream implements Executor, AsyncDisposable {
     this.pool = given.pool === undefined ? undefined : pool;
     this.#door = outerBreaker && new Door(outerBreaker, pool);
     this.#owner = {
+      ownsPool,
       attempt: (call, work) => this.#attempt(call, work),
       admit: (task, call, signal) => this.#admit(task, call, signal),
       onAnswered: (call) => this.#closing?.answered(call),
@@ -113,19 +114,30 @@ export class Upstream implements Executor, AsyncDisposable {
         return Promise.reject(refusal.reason);
       }
       const { coalescer } = this.#parts;
-      const start = (until: AbortSignal | undefined): Promise<T> => this.#begin(options, totalTimeout, until).run(task);
-      const promise =
-        key === undefined || coalescer === undefined
-          ? start(signal)
-          : (coalescer.execute(key, (load) => start(innerSignalOf(load)), { signal, fresh, waitUntil }) as Promise<T>);
+      let call: Call | undefined;
+      let promise: Promise<T>;
+      if (key === undefined || coalescer === undefined) {
+        call = this.#begin(options, totalTimeout, signal);
+        promise = call.run(task);
+      } else {
+        const load = (context: TaskContext): Promise<T> => {
+          const shared = this.#begin(options, totalTimeout, innerSignalOf(context));
+          const loaded = shared.run(task);
+          observe(loaded, shared.settled, shared.settled);
+          return loaded;
+        };
+        promise = coalescer.execute(key, load, { signal, fresh, waitUntil }) as Promise<T>;
+      }
       const outcome: Promise<T> = derive(
         promise,
         (value) => {
           counters.end('fulfilled', startedAt);
+          call?.settled();
           return value;
         },
         (error) => {
           counters.end(this.#outcomeOf(error, signal), startedAt);
+          call?.settled();
           // As a pool does: who closes need not look at what he cuts off.
           if (this.#closing?.wasCutBy(error) === true) markHandled(outcome);
           throw error;
@@ -281,16 +293,22 @@ export class Upstream implements Executor, AsyncDisposable {
     return this.#soloStreams;
   }
 
-  readonly #closeParts = (isClean: boolean, reason: unknown): void => {
+  /** Ends what it made. Answers what still runs in the pool after `abortGrace`, if that is its own. */
+  readonly #closeParts = async (
+    isClean: boolean,
+    reason: unknown,
+    abortGrace: Milliseconds,
+  ): Promise<readonly string[]> => {
     const { coalescer, sharedStreams, pool, ownsCoalescer, ownsPool } = this.#parts;
-    const terms = { grace: 0, abortGrace: 0, reason };
     // Callers who share what has just ended are to hear of it.
-    const patient = isClean ? {} : terms;
+    const terms = isClean ? {} : { grace: 0, abortGrace: 0, reason };
     this.#deadlines.clear();
-    if (ownsCoalescer) void coalescer?.close(patient);
-    void sharedStreams?.close(patient);
-    void this.#soloStreams?.close(patient);
-    if (ownsPool) void pool.close(terms);
+    if (ownsCoalescer) void coalescer?.close(terms);
+    void sharedStreams?.close(terms);
+    void this.#soloStreams?.close(terms);
+    if (!ownsPool) return [];
+    const { left } = await pool.close({ grace: 0, abortGrace, reason });
+    return left;
   };
 
   #outcomeOf(error: unknown, signal: AbortSignal | undefined): Outcome {

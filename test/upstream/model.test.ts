@@ -35,7 +35,7 @@ type Layers = typeof layers extends fc.Arbitrary<infer L> ? L : never;
 const request = {
   key: maybe(fc.constantFrom('a', 'b')),
   group: maybe(fc.constantFrom('x', 'y')),
-  abortAfter: maybe(ms),
+  abortAfter: maybe(fc.oneof(ms, fc.constant(Number.POSITIVE_INFINITY))),
   totalTimeout: maybe(fc.constantFrom(0, 10, 50)),
   timeout: maybe(fc.constantFrom(5, 30)),
   queueTimeout: maybe(fc.constantFrom(0, 10, 50)),
@@ -161,11 +161,12 @@ class World {
     void report.then((told) => {
       const { clean, finished, aborted, refused, left } = told;
       this.#law('clean says what it means', clean === (aborted + refused + left.length === 0));
-      if (isFirst)
-        this.#law(
-          'no more calls are reported than there were',
-          this.finishesOrphans || finished + aborted + refused <= waiting + live,
-        );
+      if (!isFirst) return;
+      this.#law('what is left runs', left.length <= this.live);
+      this.#law(
+        'no more calls are reported than there were',
+        this.finishesOrphans || finished + aborted + refused <= waiting + live,
+      );
     });
   }
 
@@ -202,7 +203,7 @@ class World {
     const watched = abortAfter === undefined ? undefined : new WatchedSignal();
     if (watched !== undefined) {
       if (abortAfter === 0) watched.abort('left');
-      else setTimeout(() => watched.abort('left'), abortAfter);
+      else if (abortAfter !== Number.POSITIVE_INFINITY) setTimeout(() => watched.abort('left'), abortAfter);
     }
     const sharedKey = this.hasCoalescer ? key : undefined;
     const caller: Caller = { key: sharedKey, isStream, watched, isNewcomer: this.isClosed, isTold: false };
