@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
 import {
+  CircuitOpenError,
   ClearedError,
   ClosedError,
   type ErrorByCode,
@@ -13,6 +14,7 @@ import {
   QueueFullError,
   QueueTimeoutError,
   RateLimitedError,
+  ReaderBehindError,
   RefusedError,
   TimeoutError,
 } from '../../src/index.js';
@@ -25,6 +27,8 @@ const samples: { readonly [C in ErrorCode]: () => ErrorByCode[C] } = {
   CLEARED: () => new ClearedError({ source: 'x' }),
   TIMEOUT: () => new TimeoutError({ source: 'x', timeout: 50, option: 'timeout' }),
   MISSING_RESULT: () => new MissingResultError({ source: 'x', expected: 5, received: 4 }),
+  READER_BEHIND: () => new ReaderBehindError({ source: 'x', maxBuffer: 5 }),
+  CIRCUIT_OPEN: () => new CircuitOpenError({ source: 'x', retryAfter: 50 }),
   RATE_LIMITED: () => new RateLimitedError({ source: 'x', retryAfter: 50 }),
   GATE_REFUSED: () => new GateRefusedError('`x` has no lease', { source: 'x', retryAfter: 50 }),
 };
@@ -35,6 +39,7 @@ const refusals: readonly ErrorCode[] = [
   'CLOSED',
   'CLEARED',
   'RATE_LIMITED',
+  'CIRCUIT_OPEN',
   'GATE_REFUSED',
 ];
 

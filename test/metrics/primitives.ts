@@ -6,7 +6,7 @@ import { RateLimiter, type RateLimiterHooks } from '../../src/limits/index.js';
 import { type PoolHooks, PromisePool } from '../../src/pool/index.js';
 import { type RetryHooks, retryWithBackoff } from '../../src/retry/index.js';
 
-export type AnyHooks = Record<string, (event: never) => unknown>;
+type AnyHooks = Record<string, (event: never) => unknown>;
 
 /** What carries metrics and hooks, and a life of it that tells every hook something. Under fake timers. */
 export interface Primitive {

@@ -6,7 +6,7 @@ import { backoffDelay, type Jitter } from '../../src/limits/backoff.js';
 import { RetryBudget } from '../../src/limits/retry-budget.js';
 
 /** mulberry32 */
-export function makeRandom(seed: number): () => number {
+function makeRandom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

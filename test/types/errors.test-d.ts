@@ -54,6 +54,10 @@ describe('isPacelineError', () => {
       case 'QUEUE_TIMEOUT':
         expectTypeOf(error.timeout).toEqualTypeOf<number>();
         break;
+      case 'READER_BEHIND':
+        expectTypeOf(error.maxBuffer).toEqualTypeOf<number>();
+        break;
+      case 'CIRCUIT_OPEN':
       case 'RATE_LIMITED':
         expectTypeOf(error.retryAfter).toEqualTypeOf<number>();
         break;

@@ -143,6 +143,22 @@ describe('close', () => {
     }
   });
 
+  test('names a stream that goes on once', async () => {
+    for (const pool of [undefined, { concurrency: 1 }, new PromisePool({ concurrency: 1 })]) {
+      const upstream = new Upstream({ name: 'api', pool });
+      const stream = upstream.stream(async function* () {
+        yield 1;
+        await hang();
+      });
+      await stream.next();
+      const next = rejection(stream.next());
+      const closing = upstream.close({ grace: 0, abortGrace: 10 });
+      await advance(10);
+      expect(await next).toMatchObject({ code: 'CLOSED' });
+      expect(await state(closing)).toMatchObject({ aborted: 1, left: ['api'] });
+    }
+  });
+
   test('from within a close is the same close, and what comes then is refused', async () => {
     const upstream = new Upstream({ name: 'api' });
     let again: Promise<unknown> | undefined;

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { CircuitBreaker, CircuitOpenError } from '../../src/breaker/index.js';
 import { RequestCoalescer } from '../../src/coalescer/index.js';
 import { ClosedError, TimeoutError } from '../../src/core/errors.js';
+import type { Verdict } from '../../src/core/types.js';
 import { PromisePool, QueueFullError, QueueTimeoutError } from '../../src/pool/index.js';
 import { RetryPolicy } from '../../src/retry/index.js';
 import { Upstream, type UpstreamOptions } from '../../src/upstream/index.js';
@@ -148,7 +149,7 @@ describe('the layers of an upstream', () => {
 
   test('`classify` speaks to breaker, pool and retry', async () => {
     const classify = vi.fn(
-      ({ status }: { status: string }) => (status === 'rejected' ? 'overload' : 'success') as const,
+      ({ status }: { status: string }): Verdict => (status === 'rejected' ? 'overload' : 'success'),
     );
     const upstream = new Upstream({ name: 'api', retry: patient, breaker: { minCalls: 2 }, classify });
     const notFound = httpError(404);
