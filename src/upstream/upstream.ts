@@ -7,7 +7,15 @@ import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
 import * as check from '../core/options.js';
 import { LazyContext } from '../core/task-context.js';
-import type { CloseOptions, CloseReport, Executor, Milliseconds, Settled, TaskContext } from '../core/types.js';
+import type {
+  Awaitable,
+  CloseOptions,
+  CloseReport,
+  Executor,
+  Milliseconds,
+  Settled,
+  TaskContext,
+} from '../core/types.js';
 import { classifyResult } from '../core/verdicts.js';
 import { checkWaitUntil } from '../core/wait-until.js';
 import { verdictOf } from '../limits/reading.js';
@@ -20,7 +28,7 @@ import { type Outcome, outcomeOf, UpstreamCounters, type UpstreamMetrics } from 
 import { makeParts, type Parts } from './parts.js';
 import { StreamPassage } from './stream-passage.js';
 import type { HeldSlot } from './stream-run.js';
-import type { UpstreamExecuteOptions, UpstreamOpen, UpstreamOptions, UpstreamTask } from './types.js';
+import type { UpstreamExecuteOptions, UpstreamOptions } from './types.js';
 import { UpstreamReader } from './upstream-reader.js';
 
 const NO_OPTIONS: UpstreamExecuteOptions = Object.freeze({});
@@ -101,7 +109,10 @@ export class Upstream implements Executor, AsyncDisposable {
    * @throws {TimeoutError} `timeout` or `totalTimeout` was exceeded.
    * @throws the error of the last attempt, or `signal.reason`, untouched.
    */
-  execute<T>(task: UpstreamTask<T>, options: UpstreamExecuteOptions = NO_OPTIONS): Promise<T> {
+  execute<T>(
+    task: (context: AttemptContext) => Awaitable<T>,
+    options: UpstreamExecuteOptions = NO_OPTIONS,
+  ): Promise<T> {
     try {
       check.callable('task', task);
       const totalTimeout = this.#checkCall(options);
@@ -158,7 +169,7 @@ export class Upstream implements Executor, AsyncDisposable {
    * @throws {TypeError | RangeError} a wrong argument.
    */
   stream<T>(
-    open: UpstreamOpen<T>,
+    open: (context: AttemptContext) => Awaitable<AsyncIterable<T>>,
     options: Omit<UpstreamExecuteOptions, 'waitUntil'> = NO_OPTIONS,
   ): AsyncGenerator<T, void, undefined> {
     check.callable('open', open);

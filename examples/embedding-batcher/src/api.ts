@@ -11,6 +11,7 @@ export interface Service {
 export interface EmbeddingApi {
   readonly baseURL: string;
   readonly model: string;
+  /** One call. Whoever makes it goes through an upstream: see `embeddingUpstream`. */
   embed(texts: readonly string[], signal: AbortSignal): Promise<number[][]>;
 }
 

@@ -1,38 +1,37 @@
-import { type BatchReport, PromisePool, retryWithBackoff } from 'paceline';
+import { type BatchReport, PromisePool, type Upstream } from 'paceline';
+import { EMBEDDING_MODEL, startUpstream, type UpstreamServer } from 'upstreams';
 import { connect, type EmbeddingApi, explain } from './api.js';
-import { type EmbedOptions, embedAll, embedOneByOne } from './embed.js';
+import { type EmbedOptions, embedAll, embeddingUpstream, embedOneByOne, embedTexts } from './embed.js';
 import { messageOf, UserError } from './errors.js';
 import type { Options } from './options.js';
 import { type Passage, readPassages } from './passages.js';
 import { withProgress } from './progress.js';
 import { answer, comparison, count, poolFigures, type Run, seconds } from './report.js';
-import { LocalServer } from './server/start.js';
 import { Store } from './store.js';
-
-// A call that hangs is given up after this, and tried again.
-const CALL_TIMEOUT_MS = 30_000;
 
 interface Job {
   readonly options: Options;
   readonly passages: readonly Passage[];
   readonly api: EmbeddingApi;
   /** The server, where it is ours. */
-  readonly local: LocalServer | undefined;
+  readonly local: UpstreamServer | undefined;
   readonly stop: AbortController;
 }
 
 /** Reads, embeds, stores and answers. @throws {UserError} what went wrong, in one line. */
 export async function run(options: Options, stop: AbortController): Promise<void> {
   const { passages, files, found } = await readPassages(options.sources, options.limit);
-  const service = options.service ?? (await startServer(options, stop));
-  const local = service instanceof LocalServer ? service : undefined;
+  const local = options.service === undefined ? await startServer(options, stop) : undefined;
+  const service = options.service ?? { baseURL: `${local?.url}/v1`, apiKey: 'local', model: EMBEDDING_MODEL };
   const store = new Store();
   // A query cannot be aborted, its thread can.
   stop.signal.addEventListener('abort', () => void store.close(), { once: true });
   try {
     const of = passages.length < found ? ` of ${found} (--limit ${options.limit})` : '';
     console.log(`${count(passages.length, 'passage')}${of} from ${count(files, 'file')}`);
-    console.log(local === undefined ? `API ${service.baseURL}, model ${service.model}` : weatherOf(local, options));
+    console.log(
+      local === undefined ? `API ${service.baseURL}, model ${service.model}` : weatherOf(service.baseURL, options),
+    );
     await indexAndAnswer({ options, passages, api: connect(service), local, stop }, store);
   } catch (error) {
     // Whatever fails after an abort fails because of it.
@@ -45,26 +44,22 @@ export async function run(options: Options, stop: AbortController): Promise<void
 async function indexAndAnswer(job: Job, store: Store): Promise<void> {
   const { options, passages, api, local, stop } = job;
   // First, because it is cheap: it finds a wrong key or a dead server before anything else is paid for, and tells the dimension.
-  const asked = await firstVector(job);
+  const [asked] = await embedTexts(api, embeddingUpstream(1), [options.question], { signal: stop.signal });
+  if (asked === undefined) throw new UserError(`The embedding API at ${api.baseURL} answered without a vector.`);
   await Promise.all([store.create(asked.length), local === undefined ? undefined : warmUp(job, local)]);
 
   const sequential = options.compare ? await sequentialRun(job) : undefined;
   await local?.reset();
-  const pool = new PromisePool({ name: 'embedding-api', concurrency: options.concurrency, timeout: CALL_TIMEOUT_MS });
+  // Each run has an upstream of its own, so that its figures are its own. An app has one for all its calls.
+  const upstream = embeddingUpstream(options.concurrency);
   const report = await withProgress(`${options.concurrency} in flight`, passages.length, (onProgress) =>
-    embedAndStore(api, passages, store, { pool, size: options.size, stop, onProgress }),
+    embedAndStore(api, passages, store, { upstream, size: options.size, stop, onProgress }),
   );
   const hits = await store.nearest(asked, options.top);
 
-  const parallel: Run = {
-    label: `${options.concurrency} in flight`,
-    ms: report.stats.durationMs,
-    retries: report.stats.retries,
-    pool: pool.getMetrics(),
-  };
-  console.log(
-    `\n${comparison(sequential === undefined ? [parallel] : [sequential, parallel])}\n\n${poolFigures(parallel.pool)}`,
-  );
+  const parallel = runOf(`${options.concurrency} in flight`, report.stats.durationMs, upstream);
+  console.log(`\n${comparison(sequential === undefined ? [parallel] : [sequential, parallel])}`);
+  console.log(`\n${poolFigures(parallel.pool)}`);
   console.log(
     `\nStored ${count(report.values.length, 'passage')} with ${count(asked.length, 'dimension')} each.\n\n${answer(options.question, hits)}`,
   );
@@ -89,20 +84,11 @@ export async function embedAndStore(
   return report;
 }
 
-async function firstVector({ options, api, stop }: Job): Promise<readonly number[]> {
-  const [vector] = await retryWithBackoff(({ signal }) => api.embed([options.question], signal), {
-    attemptTimeout: CALL_TIMEOUT_MS,
-    signal: stop.signal,
-  });
-  if (vector === undefined) throw new UserError(`The embedding API at ${api.baseURL} answered without a vector.`);
-  return vector;
-}
-
 /**
  * The local model needs some 30 ms of CPU for a passage, a hosted one does not need ours. So its vectors are made before the clock runs,
  * for both runs alike, and what is measured is waiting: the seeded delays, the faults and the retries.
  */
-async function warmUp({ options, passages, stop }: Job, local: LocalServer): Promise<void> {
+async function warmUp({ options, passages, stop }: Job, local: UpstreamServer): Promise<void> {
   const started = performance.now();
   const texts = passages.map(({ text }) => text);
   const chunks = Array.from({ length: Math.ceil(texts.length / options.size) }, (_, i) =>
@@ -111,9 +97,9 @@ async function warmUp({ options, passages, stop }: Job, local: LocalServer): Pro
   const pool = new PromisePool({ name: 'warm-up', concurrency: 2 });
   await withProgress('model warm-up', texts.length, async (onProgress) => {
     let done = 0;
-    const warm = async (chunk: readonly string[], { signal }: { signal: AbortSignal }) => {
-      await local.warm(chunk, signal);
-      done += chunk.length;
+    const warm = async (input: readonly string[], { signal }: { signal: AbortSignal }) => {
+      await local.control('warm', { input }, signal);
+      done += input.length;
       onProgress(done);
     };
     await pool.map(chunks, warm, { signal: stop.signal });
@@ -125,21 +111,31 @@ async function warmUp({ options, passages, stop }: Job, local: LocalServer): Pro
 
 async function sequentialRun({ options, passages, api, local, stop }: Job): Promise<Run> {
   await local?.reset();
-  const pool = new PromisePool({ name: 'one-at-a-time', concurrency: 1, timeout: CALL_TIMEOUT_MS });
+  const upstream = embeddingUpstream(1);
   const started = performance.now();
-  const retries = await withProgress('one at a time', passages.length, (onProgress) =>
-    embedOneByOne(api, passages, { pool, size: options.size, stop, onProgress }),
+  await withProgress('one at a time', passages.length, (onProgress) =>
+    embedOneByOne(api, passages, { upstream, size: options.size, stop, onProgress }),
   );
-  return { label: 'one at a time', ms: performance.now() - started, retries, pool: pool.getMetrics() };
+  return runOf('one at a time', performance.now() - started, upstream);
 }
 
-async function startServer(options: Options, stop: AbortController): Promise<LocalServer> {
-  const server = await LocalServer.start(options.local);
+function runOf(label: string, ms: number, upstream: Upstream): Run {
+  const { pool, retry } = upstream.getMetrics();
+  if (pool === undefined) throw new Error('The upstream has no pool.');
+  return { label, ms, pool, retries: retry?.retries ?? 0 };
+}
+
+async function startServer({ local }: Options, stop: AbortController): Promise<UpstreamServer> {
+  const { delay, failEvery, seed, embedder } = local;
+  const weather = { seed, latency: { median: delay }, faults: { every: failEvery } };
+  const server = await startUpstream('llm', { embedder, weather }).catch((error: unknown) => {
+    throw new UserError(messageOf(error), { cause: error });
+  });
   void server.died.then((reason) => stop.abort(new UserError(`The embedding server died: ${reason}`)));
   return server;
 }
 
-function weatherOf({ baseURL }: LocalServer, { local: { embedder, delay, failEvery } }: Options): string {
+function weatherOf(baseURL: string, { local: { embedder, delay, failEvery } }: Options): string {
   const vectors = embedder === 'model' ? 'Universal Sentence Encoder lite' : 'trigrams';
   const faults = failEvery === 0 ? 'no call fails' : `one call in ${failEvery} fails with 429 or 500`;
   return `Local server ${baseURL}: ${vectors}, about ${delay} ms a call, ${faults}`;

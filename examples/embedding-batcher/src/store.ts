@@ -1,6 +1,6 @@
+import { typeScriptWorker } from 'upstreams';
 import { messageOf } from './errors.js';
 import type { Hit, Row, StoreMethods, StoreReply, StoreRequest } from './store-worker.js';
-import { typeScriptWorker } from './typescript.js';
 
 /**
  * Text and vectors in PGlite with pgvector, in a thread of its own: a running query blocks its thread, and here that would stop every

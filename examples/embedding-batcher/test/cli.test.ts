@@ -1,19 +1,19 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { notRun } from '../../../test/support/not-run.js';
-import { LocalServer, type ServerOptions } from '../src/server/start.js';
 import { mayRun, run, start } from './support/cli.js';
+import { type ServerOptions, serve } from './support/server.js';
 import { book, folder, sentence } from './support/texts.js';
 
 // Each of these runs a whole program, with a server and a database.
 const slow = { timeout: 120_000 };
 
 /** Stands for a real service: the program does not know that the server is ours. */
-async function service(options: ServerOptions = {}): Promise<{ server: LocalServer; env: Record<string, string> }> {
-  const server = await LocalServer.start({ embedder: 'trigrams', delay: 20, failEvery: 0, ...options });
-  onTestFinished(() => server.stop());
-  return { server, env: { OPENAI_BASE_URL: server.baseURL, OPENAI_API_KEY: server.apiKey } };
+async function realService(options?: ServerOptions) {
+  const { server, service } = await serve(options);
+  const { baseURL, apiKey, model } = service;
+  return { server, env: { OPENAI_BASE_URL: baseURL, OPENAI_API_KEY: apiKey, OPENAI_EMBEDDING_MODEL: model } };
 }
 
 test(
@@ -54,7 +54,7 @@ test('vectors of the real model find what is meant, not what is spelled', slow, 
 });
 
 test('names the passage that the API refuses, and stores the rest', slow, async () => {
-  const { env } = await service({ refuse: 'number 7 ' });
+  const { env } = await realService({ refuse: 'number 7 ' });
   const { code, stdout, complaint } = await run([await book(50)], env);
   expect(stdout).toContain('Stored 49 passages');
   expect(complaint).toMatch(
@@ -64,40 +64,40 @@ test('names the passage that the API refuses, and stores the rest', slow, async 
 });
 
 test('a wrong key is told in one line, and not tried again', slow, async () => {
-  const { server, env } = await service();
+  const { server, env } = await realService();
   const { code, complaint } = await run([await book(50)], { ...env, OPENAI_API_KEY: 'wrong' });
   expect(complaint).toMatch(
     /^embedding-batcher: The embedding API at .* refuses the key: 401 Incorrect API key provided\.$/,
   );
   expect(code).toBe(1);
-  expect((await server.stats()).calls).toBe(1);
+  expect((await server.stats()).requests).toBe(1);
 });
 
 test('a server that is not there is told in one line', slow, async () => {
-  const { server, env } = await service();
+  const { server, env } = await realService();
   await server.stop();
   const { code, complaint } = await run([await book(50)], env);
   expect(complaint).toMatch(
-    /^embedding-batcher: Cannot reach the embedding API at .*: ECONNREFUSED \(tried 3 times\)$/,
+    /^embedding-batcher: Cannot reach the embedding API at .*: ECONNREFUSED \(tried 5 times\)$/,
   );
   expect(code).toBe(1);
 });
 
 test('a page that is no embedding API is told in one line', slow, async () => {
-  const { server, env } = await service();
+  const { server, env } = await realService();
   const { code, complaint } = await run([await book(50)], {
     ...env,
-    OPENAI_BASE_URL: `${server.baseURL}/nothing/here`,
+    OPENAI_BASE_URL: `${server.url}/nothing/here`,
   });
-  expect(complaint).toMatch(/^embedding-batcher: The embedding API at .* does not know .*: 404 No such route\.$/);
+  expect(complaint).toMatch(/^embedding-batcher: The embedding API at .* does not know .*: 404 No route POST .*\.$/);
   expect(code).toBe(1);
 });
 
 test('a service that dies in the middle is told in one line', slow, async () => {
-  const { server, env } = await service({ delay: 100 });
+  const { server, env } = await realService({ delay: 100 });
   const program = start([await book(400), '--no-compare'], env);
   await program.shows(/in flight/);
-  while ((await server.stats()).answered < 6) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (((await server.stats()).byStatus[200] ?? 0) < 6) await new Promise((resolve) => setTimeout(resolve, 20));
   await server.stop();
   const { code, complaint } = await program.finished;
   expect(complaint).toMatch(/^embedding-batcher: Cannot reach the embedding API at .*: ECONN\w+/);
@@ -165,12 +165,12 @@ test('a file without permission to read it is told in one line', slow, async (co
 });
 
 test('a key that no header may carry is told in one line, without the key', slow, async () => {
-  const { server, env } = await service();
+  const { server, env } = await realService();
   const { code, stdout, complaint } = await run([await book(1)], { ...env, OPENAI_API_KEY: 'sk-secret\nsecond' });
   expect(complaint).toBe('embedding-batcher: Expected OPENAI_API_KEY to be printable ASCII on one line. See --help.');
   expect(stdout).toBe('');
   expect(code).toBe(2);
-  expect((await server.stats()).calls).toBe(0);
+  expect((await server.stats()).requests).toBe(0);
 });
 
 test('one of a kind is told in the singular', slow, async () => {

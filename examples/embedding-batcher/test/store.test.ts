@@ -1,5 +1,5 @@
+import { trigramVector } from 'upstreams';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { trigramVector } from '../src/server/trigrams.js';
 import { Store } from '../src/store.js';
 import { passages } from './support/texts.js';
 
