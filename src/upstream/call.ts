@@ -94,18 +94,18 @@ export class Call extends InnerSignal {
   /** Something of it runs until `exited`. */
   entered(): void {
     this.isEntered = true;
-    this.#running++;
+    if (!this.#owner.ownsPool) this.#running++;
   }
 
   readonly exited = (): void => {
+    if (this.#owner.ownsPool) return;
     this.#running--;
     this.#look();
   };
 
   #enter<T>(task: UpstreamTask<T>, context: TaskContext, attempt: AttemptContext | undefined): unknown {
-    this.isEntered = true;
+    this.entered();
     if (this.#owner.ownsPool) return task(new UpstreamContext(context, attempt));
-    this.#running++;
     let promise: Promise<unknown>;
     try {
       promise = Promise.resolve(task(new UpstreamContext(context, attempt)));

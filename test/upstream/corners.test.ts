@@ -152,8 +152,9 @@ describe('close', () => {
       });
       await stream.next();
       const next = rejection(stream.next());
+      await turns();
       const closing = upstream.close({ grace: 0, abortGrace: 10 });
-      await advance(10);
+      await advance(20);
       expect(await next).toMatchObject({ code: 'CLOSED' });
       expect(await state(closing)).toMatchObject({ aborted: 1, left: ['api'] });
     }
