@@ -6,6 +6,7 @@ import type { Key, Milliseconds, TaskContext } from '../core/types.js';
 import type { ExecuteOptions } from '../pool/index.js';
 import type { AttemptContext } from '../retry/index.js';
 import { UpstreamContext } from './context.js';
+import type { HeldSlot } from './stream-run.js';
 import type { UpstreamTask } from './types.js';
 
 /** The upstream, as its calls see it. */
@@ -16,6 +17,8 @@ export interface CallOwner {
   attempt<T>(call: Call, work: (context: AttemptContext | undefined, signal: AbortSignal) => Promise<T>): Promise<T>;
   /** Breaker, slot and rate. Its task is entered when all of them let it in. */
   admit<T>(task: (context: TaskContext) => unknown, call: Call, signal: AbortSignal): Promise<T>;
+  /** A slot to hold by hand. */
+  acquire(call: Call, signal: AbortSignal): Promise<HeldSlot>;
   /** Its caller has been told. */
   onAnswered(call: Call): void;
   /** Its caller has been told, and nothing of it runs. */

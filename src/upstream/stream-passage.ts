@@ -1,6 +1,6 @@
 import { AbortSubscription } from '../core/abort.js';
 import type { Call, CallOwner } from './call.js';
-import { type HeldSlot, type StreamRules, StreamRun } from './stream-run.js';
+import { type StreamRules, StreamRun } from './stream-run.js';
 import type { UpstreamOpen } from './types.js';
 
 /** A stream on its way through the layers: repeated until its first chunk, then in one slot to its end. */
@@ -9,18 +9,11 @@ export class StreamPassage {
   readonly #call: Call;
   #isBegun = false;
   readonly #rules: StreamRules;
-  readonly #acquire: (call: Call, until: AbortSignal) => Promise<HeldSlot>;
 
-  constructor(
-    owner: CallOwner,
-    call: Call,
-    rules: StreamRules,
-    acquire: (call: Call, until: AbortSignal) => Promise<HeldSlot>,
-  ) {
+  constructor(owner: CallOwner, call: Call, rules: StreamRules) {
     this.#owner = owner;
     this.#call = call;
     this.#rules = rules;
-    this.#acquire = acquire;
     // A generator that is left before it was asked for anything has no end of its own.
     const onAbort = (): void => {
       if (!this.#isBegun) call.settled();
@@ -35,7 +28,7 @@ export class StreamPassage {
     let run: StreamRun<T> | undefined;
     try {
       let chunk = await this.#owner.attempt(call, async (attempt, signal) => {
-        const slot = await this.#acquire(call, signal);
+        const slot = await this.#owner.acquire(call, signal);
         run = new StreamRun<T>(call, slot, this.#rules, signal);
         return run.first(open, attempt);
       });

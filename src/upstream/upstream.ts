@@ -1,7 +1,6 @@
 import type { CircuitBreaker } from '../breaker/index.js';
 import { type RequestCoalescer, StreamCoalescer } from '../coalescer/index.js';
 import { NEVER } from '../core/clock.js';
-import { Deadlines } from '../core/deadlines.js';
 import { derive, markHandled, observe } from '../core/deferred.js';
 import { ClosedError } from '../core/errors.js';
 import { mapKey } from '../core/keys.js';
@@ -19,15 +18,14 @@ import type {
 import { classifyResult } from '../core/verdicts.js';
 import { checkWaitUntil } from '../core/wait-until.js';
 import { verdictOf } from '../limits/reading.js';
-import type { ExecuteOptions, PromisePool } from '../pool/index.js';
+import type { PromisePool } from '../pool/index.js';
 import type { AttemptContext } from '../retry/index.js';
-import { Call, type CallOwner } from './call.js';
+import type { Call } from './call.js';
 import { Closing, checkTerms } from './closing.js';
-import { Door } from './door.js';
+import { Layers } from './layers.js';
 import { type Outcome, outcomeOf, UpstreamCounters, type UpstreamMetrics } from './metrics.js';
 import { makeParts, type Parts } from './parts.js';
 import { StreamPassage } from './stream-passage.js';
-import type { HeldSlot } from './stream-run.js';
 import type { UpstreamExecuteOptions, UpstreamOptions } from './types.js';
 import { UpstreamReader } from './upstream-reader.js';
 
@@ -63,17 +61,11 @@ export class Upstream implements Executor, AsyncDisposable {
   readonly #parts: Parts;
   readonly #timeout: Milliseconds;
   readonly #totalTimeout: Milliseconds;
-  /** For a pool that was handed in; one of our own knows its timeout. */
-  readonly #foreignTimeout: Milliseconds | undefined;
   readonly #classify: UpstreamOptions['classify'];
   readonly #counters = new UpstreamCounters();
-  readonly #deadlines = new Deadlines();
-  readonly #calls = new Set<Call>();
-  readonly #door: Door | undefined;
-  readonly #owner: CallOwner;
+  readonly #layers: Layers;
   /** Streams without a key: each has one reader. */
   #soloStreams: StreamCoalescer | undefined;
-  #closing: Closing | undefined;
 
   /** @throws {TypeError | RangeError} an option is wrong. */
   constructor(options: UpstreamOptions) {
@@ -84,21 +76,11 @@ export class Upstream implements Executor, AsyncDisposable {
     this.#totalTimeout = check.duration('totalTimeout', given.totalTimeout, NEVER);
     this.#classify = given.classify;
     this.#parts = makeParts(given, this.name, this.#timeout, this.#totalTimeout);
-    const { coalescer, breaker, pool, outerBreaker, ownsPool } = this.#parts;
-    this.#foreignTimeout = ownsPool || this.#timeout === NEVER ? undefined : this.#timeout;
+    this.#layers = new Layers(this.name, this.#parts, this.#timeout);
+    const { coalescer, breaker, pool } = this.#parts;
     this.coalescer = coalescer;
     this.breaker = breaker;
     this.pool = given.pool === undefined ? undefined : pool;
-    this.#door = outerBreaker && new Door(outerBreaker, pool);
-    this.#owner = {
-      ownsPool,
-      attempt: (call, work) => this.#attempt(call, work),
-      admit: (task, call, signal) => this.#admit(task, call, signal),
-      onAnswered: (call) => this.#closing?.answered(call),
-      onOver: (call) => {
-        if (this.#calls.delete(call)) this.#closing?.look();
-      },
-    };
   }
 
   /**
@@ -128,11 +110,11 @@ export class Upstream implements Executor, AsyncDisposable {
       let call: Call | undefined;
       let promise: Promise<T>;
       if (key === undefined || coalescer === undefined) {
-        call = this.#begin(options, totalTimeout, signal);
+        call = this.#layers.begin(options, totalTimeout, signal);
         promise = call.run(task);
       } else {
         const load = (context: TaskContext): Promise<T> => {
-          const shared = this.#begin(options, totalTimeout, innerSignalOf(context));
+          const shared = this.#layers.begin(options, totalTimeout, innerSignalOf(context));
           const loaded = shared.run(task);
           observe(loaded, shared.settled, shared.settled);
           return loaded;
@@ -150,7 +132,7 @@ export class Upstream implements Executor, AsyncDisposable {
           counters.end(this.#outcomeOf(error, signal), startedAt);
           call?.settled();
           // As a pool does: who closes need not look at what he cuts off.
-          if (this.#closing?.wasCutBy(error) === true) markHandled(outcome);
+          if (this.#layers.closing?.wasCutBy(error) === true) markHandled(outcome);
           throw error;
         },
       );
@@ -180,12 +162,12 @@ export class Upstream implements Executor, AsyncDisposable {
     const rules = {
       name: this.name,
       timeout: check.duration('timeout', options.timeout, this.#timeout),
-      deadlines: this.#deadlines,
+      deadlines: this.#layers.deadlines,
       verdictOf: (result: Settled<unknown>) => verdictOf(result, this.#classify ?? classifyResult, this.name),
     };
     const passage = (context: TaskContext): AsyncGenerator<T, void, undefined> => {
-      const call = this.#begin(options, totalTimeout, innerSignalOf(context));
-      return new StreamPassage(this.#owner, call, rules, this.#acquire).read(open);
+      const call = this.#layers.begin(options, totalTimeout, innerSignalOf(context));
+      return new StreamPassage(this.#layers, call, rules).read(open);
     };
     const reader = streams.stream(key ?? Symbol('stream'), passage, { signal, fresh });
     const refusal = () => this.#refusal(signal);
@@ -211,14 +193,14 @@ export class Upstream implements Executor, AsyncDisposable {
     try {
       const terms = checkTerms(options);
       // Before anything of the user's runs: that may come back to this upstream.
-      this.#closing ??= new Closing({
+      this.#layers.closing ??= new Closing({
         name: this.name,
-        calls: this.#calls,
+        calls: this.#layers.calls,
         makeReason: () => new ClosedError({ source: this.name }),
         closeParts: this.#closeParts,
       });
-      this.#closing.ask(terms);
-      return this.#closing.report;
+      this.#layers.closing.ask(terms);
+      return this.#layers.closing.report;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -260,43 +242,8 @@ export class Upstream implements Executor, AsyncDisposable {
 
   #refusal(signal: AbortSignal | undefined): { reason: unknown; outcome: 'aborted' | 'refused' } | undefined {
     if (signal?.aborted === true) return { reason: signal.reason, outcome: 'aborted' };
-    if (this.#closing === undefined) return undefined;
+    if (this.#layers.closing === undefined) return undefined;
     return { reason: new ClosedError({ source: this.name }), outcome: 'refused' };
-  }
-
-  #begin(options: UpstreamExecuteOptions, totalTimeout: Milliseconds, signal: AbortSignal | undefined): Call {
-    const call = new Call(this.#owner, options, totalTimeout, signal);
-    this.#calls.add(call);
-    return call;
-  }
-
-  #attempt<T>(call: Call, work: (context: AttemptContext | undefined, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { totalTimeout } = call;
-    const { policy } = this.#parts;
-    // What it runs, a pool and all before it, answers an abort at once.
-    if (policy !== undefined) {
-      return policy.run(work, call.asSignal, totalTimeout === NEVER ? undefined : totalTimeout);
-    }
-    if (totalTimeout !== NEVER) call.endWithin(this.#deadlines, this.name);
-    return work(undefined, call.asSignal);
-  }
-
-  #admit<T>(task: (context: TaskContext) => unknown, call: Call, signal: AbortSignal): Promise<T> {
-    const options = this.#poolOptions(call, signal);
-    if (this.#door !== undefined) return this.#door.execute(task, options, signal);
-    return this.#parts.pool.execute(task, options) as Promise<T>;
-  }
-
-  readonly #acquire = (call: Call, signal: AbortSignal): Promise<HeldSlot> => {
-    const { timeout: _, ...options } = this.#poolOptions(call, signal);
-    if (this.#door !== undefined) return this.#door.acquire(options, signal);
-    return this.#parts.pool.acquire(options);
-  };
-
-  // One literal: what is spread costs as much as the rest of the call.
-  #poolOptions({ options }: Call, signal: AbortSignal): ExecuteOptions {
-    const { group, priority, cost, queueTimeout, timeout } = options;
-    return { signal, group, priority, cost, queueTimeout, timeout: timeout ?? this.#foreignTimeout };
   }
 
   get #solo(): StreamCoalescer {
@@ -313,7 +260,7 @@ export class Upstream implements Executor, AsyncDisposable {
     const { coalescer, sharedStreams, pool, ownsCoalescer, ownsPool } = this.#parts;
     // Callers who share what has just ended are to hear of it.
     const terms = isClean ? {} : { grace: 0, abortGrace: 0, reason };
-    this.#deadlines.clear();
+    this.#layers.deadlines.clear();
     if (ownsCoalescer) void coalescer?.close(terms);
     void sharedStreams?.close(terms);
     void this.#soloStreams?.close(terms);
@@ -323,7 +270,7 @@ export class Upstream implements Executor, AsyncDisposable {
   };
 
   #outcomeOf(error: unknown, signal: AbortSignal | undefined): Outcome {
-    return outcomeOf(error, signal, this.#closing?.wasCutBy(error) === true);
+    return outcomeOf(error, signal, this.#layers.closing?.wasCutBy(error) === true);
   }
 }
 
