@@ -1,0 +1,14 @@
+export type { DiscordCounts, DiscordOptions, ReadMessage } from './discord/app.js';
+export type { DiscordLimits } from './discord/limits.js';
+export { GEMINI_MODEL, type GeminiCounts, type GeminiOptions } from './gemini/app.js';
+export type { GeminiLimits } from './gemini/quota.js';
+export type { Kind, Kinds } from './kinds.js';
+export type { LlmCounts, LlmOptions } from './llm/app.js';
+export type { Limits } from './llm/limits.js';
+export { CHAT_MODEL, EMBEDDING_MODEL } from './llm/names.js';
+export { trigramVector } from './llm/trigrams.js';
+export type { ShopCounts, ShopOptions } from './shop/app.js';
+export { type StartOptions, startUpstream, type UpstreamServer } from './start.js';
+export type { RouteStats, Stats } from './stats.js';
+export { typeScriptWorker } from './typescript.js';
+export type { Fault, Faults, Latency, RouteWeather, Weather } from './weather.js';
