@@ -5,6 +5,7 @@ import type { CloseReport, Key, Milliseconds, WaitUntil } from '../core/types.js
 import { classifyError } from '../core/verdicts.js';
 import { keepAlive } from '../core/wait-until.js';
 import type { HookSet } from '../metrics/hooks.js';
+import { abortError } from './abort-error.js';
 import { Closing, type ClosingRules } from './closing.js';
 import { Entries, Entry } from './entries.js';
 import { FlightTable } from './flight-table.js';
@@ -175,7 +176,7 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
     const isCurrent = this.#flights.remove(flight);
     const stored = isCurrent && ttl > 0 && this.#closing === undefined;
     const evicted = stored ? this.#entries.put(entryOf(flight, end, time, ttl), time) : undefined;
-    if (isCurrent && !stored && flight.context.reason === 'refresh') this.#coolDown(flight.id, time);
+    if (isCurrent && !stored) this.#keepOld(flight, end, time);
     const duration = time - flight.startedAt;
     this.#ledger.countEnd(end, duration, time);
     flight.tell(end);
@@ -204,11 +205,6 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
 
   #mayRefresh(entry: Entry<V, K>, time: Milliseconds): boolean {
     return time - entry.storedAt >= entry.ttl && time >= (this.#coolDowns.get(entry) ?? time);
-  }
-
-  #coolDown(id: MapKey, time: Milliseconds): void {
-    const entry = this.#entries.get(id);
-    if (entry !== undefined) this.#coolDowns.set(entry, time + Math.min(MAX_COOL_DOWN, entry.ttl));
   }
 
   /** A load that no caller waits for yet. */
@@ -246,7 +242,7 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
 
   /** How long what it brought is to be kept, if it is still the current one. */
   #ttlAfter(flight: Flight<V, K>, end: FlightEnd<V>): Milliseconds {
-    if (this.#flights.get(flight.id) !== flight) return 0;
+    if (this.#closing !== undefined || this.#flights.get(flight.id) !== flight) return 0;
     const { key, reason } = flight.context;
     if (end.status === 'fulfilled') {
       return FlightContext.mayStore(flight.context) ? this.rules.ttlOf(end.value, { key, reason }) : 0;
@@ -255,6 +251,16 @@ export class Engine<V, K extends Key> implements FlightOwner<V, K> {
     if (end.status !== 'rejected' || errorTtl === 0 || classifyError(end.reason) === 'ignore') return 0;
     const previous = this.#entries.getLive(flight.id, now());
     return previous === undefined || previous.failed ? errorTtl : 0;
+  }
+
+  /** A failure or a fallback leaves the old value in service. A new value that is not to be kept does not: the old one is out of date. */
+  #keepOld(flight: Flight<V, K>, end: FlightEnd<V>, time: Milliseconds): void {
+    const entry = this.#entries.get(flight.id);
+    if (entry === undefined) return;
+    if (end.status === 'fulfilled' && FlightContext.mayStore(flight.context)) this.#entries.delete(entry);
+    else if (flight.context.reason === 'refresh') {
+      this.#coolDowns.set(entry, time + Math.min(MAX_COOL_DOWN, entry.ttl));
+    }
   }
 
   #copyOf(value: V): V {
@@ -270,11 +276,4 @@ function entryOf<V, K extends Key>(
 ): Entry<V, K> {
   const failed = end.status !== 'fulfilled';
   return new Entry(flight.id, flight.context.key, failed ? (end.reason as V) : end.value, failed, time, ttl);
-}
-
-/** What the platform makes of an abort without a reason. */
-function abortError(): unknown {
-  const controller = new AbortController();
-  controller.abort();
-  return controller.signal.reason;
 }

@@ -6,7 +6,7 @@ interface Identified {
 
 /**
  * Which flight is the current one of a key, and which fly at all. Only the current one may write what it brings: that is decided
- * by identity, in `remove`, and nowhere else. A table shared between processes would answer the same questions.
+ * by identity, in `remove`, and nowhere else.
  */
 export class FlightTable<F extends Identified> {
   readonly #current = new Map<MapKey, F>();

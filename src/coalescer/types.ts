@@ -6,8 +6,8 @@ export interface RequestCoalescerOptions<V = unknown, K extends Key = Key> {
   name?: string | undefined;
   /**
    * How long a value is served, ms >= 0 or Infinity, from the end of its load. Default 0: calls share a load only while it
-   * is in flight. As a function it is asked once for each value that is to be kept; 0 and less keep nothing, and if it
-   * throws or returns no number, the load has failed with that error.
+   * is in flight. As a function it is asked once for each value that may be kept; 0 and less keep nothing, nor the value that it
+   * replaces, and if it throws or returns no number, the load has failed with that error.
    */
   ttl?: Milliseconds | ((value: V, info: LoadInfo<K>) => Milliseconds) | undefined;
   /**
@@ -17,7 +17,7 @@ export interface RequestCoalescerOptions<V = unknown, K extends Key = Key> {
   errorTtl?: Milliseconds | undefined;
   /**
    * After `ttl`: how long the old value is served while one refresh runs, also if that fails, ms >= 0 or Infinity. Default 0.
-   * After a refresh that brought nothing to keep, none is tried for `ttl`, at most 1 s.
+   * After a refresh that failed or brought only a fallback (`noStore`), none is tried for `ttl`, at most 1 s.
    */
   staleTtl?: Milliseconds | undefined;
   /** Largest share by which a `ttl` is shortened at random, 0..1, so that entries do not expire together. Default 0. */

@@ -46,6 +46,6 @@ test('a million keys, and a hundred thousand who left one load, leave the heap f
   expect(seen).toMatchObject({ entries: 1_000, evicted: 999_000, left: 0 });
   expect(seen.most).toBeLessThan(3_000);
   for (const growth of ['boundedGrowth', 'briefGrowth', 'joinGrowth']) expect(seen[growth]).toBeLessThan(400_000);
-  expect(seen.perEntry).toBeLessThan(200);
+  expect(seen.perEntry).toBeLessThan(160);
   expect(seen.leftPerEntry).toBeLessThan(5);
 });

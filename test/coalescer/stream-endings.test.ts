@@ -217,7 +217,7 @@ describe('an upstream that fails', () => {
 describe('idleTimeout', () => {
   const timeout = (ms: number) => ({ reason: new TimeoutError({ source: 's', timeout: ms, option: 'idleTimeout' }) });
 
-  // COAL-24: a hung loader blocks the key until restart.
+  // COAL-25: a hung loader blocks the key until restart.
   test.each([
     ['open', never as () => Promise<AsyncIterable<unknown>>],
     ['the first chunk', () => iterating({ next: never, return: never }) as AsyncIterable<unknown>],
