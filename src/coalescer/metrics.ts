@@ -29,7 +29,7 @@ export interface CoalescerMetrics {
   /** Loads whose last caller left. */
   readonly orphaned: number;
   readonly evicted: number;
-  /** (hits + staleHits) / calls, 0..1 */
+  /** (hits + staleHits) / calls, 0..1: stored values only. Who joined a load is in `coalesced`; for calls saved see `savedRate`. */
   readonly hitRate: number;
   /** Share of calls that needed no load of their own: 1 - loads / (calls - refused), 0..1. The "calls saved" of a report. */
   readonly savedRate: number;

@@ -30,7 +30,10 @@ export interface UpstreamOptions {
   pool?: UpstreamPoolOptions | PromisePool | undefined;
   /** Longest single attempt, once it runs, ms. Default Infinity. */
   timeout?: Milliseconds | undefined;
-  /** Longest whole call with queueing, retries and waits, ms. Default Infinity. A shared call has that of its first caller. */
+  /**
+   * Longest whole call with queueing, retries and waits, ms; of a stream: until its first chunk. Default Infinity. A shared call has that of
+   * its first caller.
+   */
   totalTimeout?: Milliseconds | undefined;
   /**
    * What a result tells every layer that the upstream makes: pool, breaker, and whether the retry rules would repeat it. Default

@@ -26,6 +26,8 @@ const settings = {
     'WOOCOMMERCE_KEY=ck_local',
     'WOOCOMMERCE_SECRET=cs_local',
   ],
+  gemini: ({ url }: UpstreamServer) => [`GEMINI_BASE_URL=${url}`, 'GEMINI_API_KEY=local', 'model: gemini-local'],
+  discord: ({ url }: UpstreamServer) => [`DISCORD_API=${url}/api`, 'DISCORD_TOKEN=local'],
 };
 
 try {
@@ -65,9 +67,12 @@ async function startAll(
     faults: { rate: number('fault-rate', 1) },
   };
   const port = number('port', 65_000);
+  const next = (n: number) => (port === 0 ? 0 : port + n);
   const servers = {
     llm: await startUpstream('llm', { weather, embedder, port }),
-    shop: await startUpstream('shop', { weather, port: port === 0 ? 0 : port + 1 }),
+    shop: await startUpstream('shop', { weather, port: next(1) }),
+    gemini: await startUpstream('gemini', { weather, port: next(2) }),
+    discord: await startUpstream('discord', { weather, port: next(3) }),
   };
   for (const [name, server] of Object.entries(servers)) {
     console.log(`\n${name}`);

@@ -1,4 +1,12 @@
-import { Client, DiscordAPIError, Events, GatewayIntentBits, type Message, SlashCommandBuilder } from 'discord.js';
+import {
+  type ChatInputCommandInteraction,
+  Client,
+  DiscordAPIError,
+  Events,
+  GatewayIntentBits,
+  type Message,
+  SlashCommandBuilder,
+} from 'discord.js';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type DiscordOptions, type ReadMessage, type StartOptions, startUpstream } from '../src/index.js';
@@ -29,6 +37,12 @@ function newClient(url: string): Client {
   });
   onTestFinished(() => client.destroy());
   return client;
+}
+
+function onCommand(client: Client, answer: (interaction: ChatInputCommandInteraction) => Promise<void>): void {
+  client.on(Events.InteractionCreate, (interaction) => {
+    if (interaction.isChatInputCommand()) void answer(interaction);
+  });
 }
 
 describe('messages', () => {
@@ -100,8 +114,7 @@ describe('commands', () => {
 
   test('a command is registered, run, deferred and answered', async () => {
     const { server, client, guild, read } = await discord();
-    client.on(Events.InteractionCreate, async (interaction) => {
-      if (!interaction.isChatInputCommand()) return;
+    onCommand(client, async (interaction) => {
       await interaction.deferReply();
       await interaction.editReply(`You asked: ${interaction.options.getString('question')}`);
       await interaction.followUp('Anything else?');
@@ -120,8 +133,7 @@ describe('commands', () => {
     const { server, client, guild } = await discord({ timeScale: 30 });
     await guild.commands.set(commands);
     const codes: unknown[] = [];
-    client.on(Events.InteractionCreate, async (interaction) => {
-      if (!interaction.isChatInputCommand()) return;
+    onCommand(client, async (interaction) => {
       if (codes.length > 0) await new Promise((resolve) => setTimeout(resolve, 150));
       else await interaction.deferReply();
       const body = { type: 5 };

@@ -32,7 +32,7 @@ export async function runScript(print: (line: string) => void = console.log): Pr
       answering: ANSWERING,
       waiting: WAITING,
       editEvery: 400,
-      answerTtl: 5_000,
+      answerTtl: 3_000,
       perPerson: 1_000,
     },
     log,
