@@ -131,12 +131,17 @@ export class CircuitBreaker implements LocalGate, Executor {
   }
 
   /**
-   * It counts as a refusal: whoever asks hands it to a caller.
+   * Counted apart: whoever asks may refuse many with it, or none.
    *
    * @internal
    */
   shutReason(): CircuitOpenError | undefined {
     return this.#circuit.refusal;
+  }
+
+  /** @internal */
+  countRefused(reason: CircuitOpenError, count: number): void {
+    this.#circuit.countRefused(reason, count);
   }
 
   /**

@@ -63,7 +63,16 @@ export class Circuit {
     if (this.state === 'closed') return undefined;
     const time = now();
     this.look(time);
-    return this.#isShut ? this.#refuse(time) : undefined;
+    return this.#isShut ? this.#error(time) : undefined;
+  }
+
+  countRefused({ retryAfter }: CircuitOpenError, count: number): void {
+    const { name } = this;
+    this.calls += count;
+    this.refused += count;
+    const { onRefuse } = this.hooks.listeners;
+    if (onRefuse === undefined) return;
+    for (let i = 0; i < count; i++) this.hooks.tell(onRefuse, { name, retryAfter });
   }
 
   /** What time alone has changed. */
@@ -86,6 +95,8 @@ export class Circuit {
     if (isTrial && !this.#probes.has(pass)) return;
     const verdict =
       this.#classify === undefined ? classifyResult(result) : verdictOf(result, this.#classify, this.name);
+    // The user's function may have come back: what it did stands.
+    if (isTrial ? !this.#probes.has(pass) : pass !== this.#pass) return;
     if (verdict === 'success') this.#count(pass, false, undefined);
     else if (verdict !== 'ignore') this.#count(pass, true, waitIn(result, verdict));
     if (isTrial) this.free(pass);
@@ -126,15 +137,15 @@ export class Circuit {
   }
 
   #refuse(time: number): CircuitOpenError {
+    const error = this.#error(time);
+    this.countRefused(error, 1);
+    return error;
+  }
+
+  #error(time: number): CircuitOpenError {
     const [oldest] = this.#probes;
     const until = oldest?.expiresAt ?? this.#openUntil;
-    const { name } = this;
-    const error = new CircuitOpenError({ source: name, retryAfter: until - time });
-    this.calls++;
-    this.refused++;
-    const { onRefuse } = this.hooks.listeners;
-    if (onRefuse !== undefined) this.hooks.tell(onRefuse, { name, retryAfter: error.retryAfter });
-    return error;
+    return new CircuitOpenError({ source: this.name, retryAfter: until - time });
   }
 
   #count(pass: Pass, isBad: boolean, wait: Milliseconds | undefined): void {

@@ -32,6 +32,8 @@ export type Place = Pick<Permit, 'started' | 'report' | 'release'>;
 export interface OwnGate {
   /** Is it shut for now? Answers why, and gives no permit to tell. */
   shutReason?(): RefusedError | undefined;
+  /** So many were refused with that reason. */
+  countRefused?(reason: RefusedError, count: number): void;
   /** Calls `tell` each time it shuts. Returns the function that ends it. */
   onShut?(tell: () => void): () => void;
   /** `tryAcquire` with less than a permit, for who uses each of its moments once. */

@@ -80,7 +80,9 @@ function fromGoogle(error: unknown, nesting: number): Milliseconds | undefined {
 }
 
 const READERS: readonly ((source: unknown) => Milliseconds | undefined)[] = [
-  (source) => (isRefusedError(source) ? wait(source.retryAfter, 1) : undefined),
+  // "Never" is a wait too, e.g. of a breaker that was opened by hand: longer than anybody would.
+  (source) =>
+    isRefusedError(source) ? wait(Math.min(source.retryAfter ?? Number.NaN, Number.MAX_VALUE), 1) : undefined,
   (source) => (typeof source === 'string' ? fromHeader(source) : undefined),
   (source) => fromHeaders(read(source, 'headers')),
   (source) => fromHeaders(read(read(source, 'response'), 'headers')),

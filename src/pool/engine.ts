@@ -267,11 +267,13 @@ export class PoolEngine {
   }
 
   /** A gate has shut: whoever waits for a slot is refused. Those who have one and ask further gates were let in before. */
-  refuseQueued(reason: unknown): void {
+  refuseQueued(reason: unknown): number {
     const refused = this.#emptyQueue(reason, ignore);
-    if (refused === 0) return;
-    this.admission.pump();
-    this.onQuiet?.();
+    if (refused > 0) {
+      this.admission.pump();
+      this.onQuiet?.();
+    }
+    return refused;
   }
 
   /** Refuses all that wait, those at further gates too. */

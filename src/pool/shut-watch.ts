@@ -6,10 +6,11 @@ import type { OwnGate } from '../core/gate.js';
  */
 export class ShutWatch {
   readonly #gates: readonly OwnGate[];
-  readonly #onShut: (reason: unknown) => void;
+  readonly #onShut: (reason: unknown) => number;
   #ends: (() => void)[] | undefined;
 
-  constructor(gates: readonly OwnGate[], onShut: (reason: unknown) => void) {
+  /** @param onShut answers how many it has refused. */
+  constructor(gates: readonly OwnGate[], onShut: (reason: unknown) => number) {
     this.#gates = gates.filter((gate) => gate.onShut !== undefined);
     this.#onShut = onShut;
   }
@@ -20,7 +21,9 @@ export class ShutWatch {
     for (const gate of this.#gates) {
       const end = gate.onShut?.(() => {
         const reason = gate.shutReason?.();
-        if (reason !== undefined) this.#onShut(reason);
+        if (reason === undefined) return;
+        const refused = this.#onShut(reason);
+        gate.countRefused?.(reason, refused);
       });
       if (end !== undefined) this.#ends.push(end);
     }

@@ -78,7 +78,10 @@ export class Turnstile {
       const own = gate as OwnGate;
       if (own.shutReason !== undefined) {
         const reason = own.shutReason();
-        if (reason !== undefined) return new Refusal(reason);
+        if (reason !== undefined) {
+          own.countRefused?.(reason, 1);
+          return new Refusal(reason);
+        }
         continue;
       }
       const answer = ask(gate, request);

@@ -1,5 +1,6 @@
 import { LazyContext } from '../core/task-context.js';
 import type { TaskContext } from '../core/types.js';
+import { Finals } from './finals.js';
 
 /** What one attempt is given. Its signal aborts on the caller's abort and on either timeout. */
 export interface AttemptContext extends TaskContext {
@@ -17,10 +18,10 @@ export interface AttemptContext extends TaskContext {
 export class LazyAttemptContext extends LazyContext implements AttemptContext {
   readonly attempt: number;
   readonly lastError: unknown;
-  #finals: unknown[] | undefined;
+  #finals: Finals | undefined;
 
   /** @param finals what was stopped in this call; made when it is needed where there is none yet. */
-  constructor(attempt: number, lastError: unknown, finals?: unknown[]) {
+  constructor(attempt: number, lastError: unknown, finals?: Finals) {
     super();
     this.attempt = attempt;
     this.lastError = lastError;
@@ -30,13 +31,13 @@ export class LazyAttemptContext extends LazyContext implements AttemptContext {
   // A getter, so that it can be taken off the context and costs nothing where it is not.
   get stop(): <E>(error: E) => E {
     return (error) => {
-      LazyAttemptContext.finalsOf(this).push(error);
+      LazyAttemptContext.finalsOf(this).add(error);
       return error;
     };
   }
 
-  static finalsOf(context: LazyAttemptContext): unknown[] {
-    context.#finals ??= [];
+  static finalsOf(context: LazyAttemptContext): Finals {
+    context.#finals ??= new Finals();
     return context.#finals;
   }
 }

@@ -1,10 +1,12 @@
 import { now } from '../core/clock.js';
+import { isRefusedError } from '../core/errors.js';
 import { finiteDuration, wrongType } from '../core/options.js';
 import { read } from '../core/read.js';
 import type { Awaitable, Milliseconds } from '../core/types.js';
 import { classifyError } from '../core/verdicts.js';
 import { backoffDelay } from '../limits/backoff.js';
 import { retryAfter } from '../limits/retry-after.js';
+import { Finals } from './finals.js';
 import type { RetryPlan } from './plan.js';
 import { givenUp, type RetryInfo } from './retry-info.js';
 import type { RetryAnswer } from './rules.js';
@@ -52,7 +54,7 @@ export interface AttemptsOptions {
   /** Its first attempt was begun at this moment, and counted. */
   readonly begunAt?: number | undefined;
   /** Errors that were stopped; may grow. */
-  readonly finals?: unknown[] | undefined;
+  readonly finals?: Finals | undefined;
   /** Filled with those whose outcome is not counted or whose retry is due: an owner that ends early knows by it whom to `end`. */
   readonly open?: Set<Attempts> | undefined;
 }
@@ -70,7 +72,7 @@ export class Attempts {
   readonly #startedAt: number;
   readonly #family: unknown;
   readonly #open: Set<Attempts> | undefined;
-  #finals: unknown[] | undefined;
+  #finals: Finals | undefined;
   #attempt = 0;
   #attemptMoment = 0;
   #errors: unknown[] | undefined;
@@ -126,8 +128,8 @@ export class Attempts {
 
   /** Makes an error final for this call; primitives too. */
   stop(error: unknown): void {
-    this.#finals ??= [];
-    this.#finals.push(error);
+    this.#finals ??= new Finals();
+    this.#finals.add(error);
   }
 
   /**
@@ -243,9 +245,11 @@ export class Attempts {
   #isFinal(error: unknown): boolean {
     let link = error;
     for (let i = 0; i < MAX_CAUSES; i++) {
-      if (this.#finals?.includes(link) === true) return true;
+      if (this.#finals?.has(link) === true) return true;
       const note = givenUp.find(link);
-      if (note !== undefined && note.moment > this.#attemptMoment && note.family !== this.#family) return true;
+      // A refusal may be shared by all who were refused at once. Nothing ran, so there is nothing that would multiply.
+      const isGivenUp = note !== undefined && note.moment > this.#attemptMoment && note.family !== this.#family;
+      if (isGivenUp && !isRefusedError(link)) return true;
       link = read(link, 'cause');
       if (link === undefined) break;
     }

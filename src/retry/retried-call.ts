@@ -8,6 +8,7 @@ import type { Awaitable, Milliseconds, Settled } from '../core/types.js';
 import { type AttemptContext, LazyAttemptContext } from './attempt-context.js';
 import { Attempts, type Decision } from './attempts.js';
 import { bounded, type Cut } from './bounded.js';
+import { Finals } from './finals.js';
 import { invoke } from './invoke.js';
 import type { RetryPlan } from './plan.js';
 import { givenUp, type RetryInfo } from './retry-info.js';
@@ -72,7 +73,9 @@ function accountOf<T>({ counters, rules }: RetryPlan): (value: T) => T {
 export function retryWithin<T>(fn: Fn<T>, plan: RetryPlan, limits: CallLimits): Promise<T> {
   const isFree = limits.signal === undefined && limits.attemptTimeout === NEVER && limits.totalTimeout === NEVER;
   const startedAt = now();
-  return isFree ? retryFreely(fn, plan, startedAt) : new RetriedCall(fn, plan, limits, { startedAt, finals: [] }).run();
+  return isFree
+    ? retryFreely(fn, plan, startedAt)
+    : new RetriedCall(fn, plan, limits, { startedAt, finals: new Finals() }).run();
 }
 
 /**
@@ -87,7 +90,7 @@ class RetriedCall<T> {
   readonly #limits: CallLimits;
   readonly #deadline: number;
   readonly #attempts: Attempts;
-  readonly #finals: unknown[];
+  readonly #finals: Finals;
   #lastError: unknown;
   /** What ended the last attempt that ran too long. */
   #timeout: TimeoutError | undefined;
@@ -96,7 +99,7 @@ class RetriedCall<T> {
     fn: Fn<T>,
     plan: RetryPlan,
     limits: CallLimits,
-    { startedAt, begunAt, finals }: { startedAt: number; begunAt?: number | undefined; finals: unknown[] },
+    { startedAt, begunAt, finals }: { startedAt: number; begunAt?: number | undefined; finals: Finals },
   ) {
     this.#fn = fn;
     this.#plan = plan;
@@ -147,7 +150,7 @@ class RetriedCall<T> {
       if (cut === 'overdue') this.#timeout = this.#timeoutError(context.attempt, limit === left);
       LazyContext.abort(context, cut === 'overdue' ? this.#timeout : signal?.reason);
     };
-    return bounded(() => fn(context), { signal, limit, deadlines }, onCut);
+    return bounded(fn, context, { signal, limit, deadlines }, onCut);
   }
 
   #timeoutError(attempt: number, ofAll: boolean): TimeoutError {
@@ -186,7 +189,7 @@ class RetriedCall<T> {
       const decision = this.#attempts.decide(error, { signal });
       if (!(decision instanceof Promise)) return { status: 'fulfilled', value: decision };
       const limit = this.#deadline === NEVER ? NEVER : Math.max(0, this.#deadline - now());
-      if (!this.#isAborted) return bounded(() => decision, { signal, limit, deadlines }, ignore);
+      if (!this.#isAborted) return bounded(() => decision, undefined, { signal, limit, deadlines }, ignore);
       markHandled(decision);
       return 'aborted';
     } catch (reason) {

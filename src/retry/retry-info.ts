@@ -1,4 +1,5 @@
 import type { Milliseconds } from '../core/types.js';
+import { isObject } from './finals.js';
 
 /** How a retried call ended that did not succeed. */
 export interface RetryInfo {
@@ -54,10 +55,6 @@ class GivenUp {
   find(error: unknown): Note | undefined {
     return isObject(error) ? this.#notes.get(error) : undefined;
   }
-}
-
-function isObject(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
 export const givenUp = /* @__PURE__ */ new GivenUp();

@@ -36,7 +36,9 @@ export class Door {
     this.#breaker = breaker;
     this.#pool = pool;
     this.#watch = new ShutWatch([breaker], (reason) => {
-      for (const submission of [...this.#waiting]) submission.abort(reason);
+      const waiting = [...this.#waiting];
+      for (const submission of waiting) submission.abort(reason);
+      return waiting.length;
     });
   }
 

@@ -54,9 +54,12 @@ describe('hooks', () => {
     await rejection(breaker.execute(works));
     expect(() => breaker.acquire()).toThrow();
     breaker.tryAcquire();
-    breaker.shutReason();
-    expect(onRefuse.mock.calls).toEqual(new Array(4).fill([{ name: 'shop', retryAfter: 100 }]));
-    expect(breaker.getMetrics()).toMatchObject({ calls: 4, refused: 4 });
+    // A pool asks for the reason, and says how many it has refused with it.
+    const reason = breaker.shutReason() as CircuitOpenError;
+    expect(onRefuse).toHaveBeenCalledTimes(3);
+    breaker.countRefused(reason, 2);
+    expect(onRefuse.mock.calls).toEqual(new Array(5).fill([{ name: 'shop', retryAfter: 100 }]));
+    expect(breaker.getMetrics()).toMatchObject({ calls: 5, refused: 5 });
   });
 
   test('can be added and taken away', () => {

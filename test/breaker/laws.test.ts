@@ -96,8 +96,10 @@ describe('states', () => {
         } else if (what === 'shut') {
           const reason = breaker.shutReason();
           const token = naive.admit(time);
-          if (typeof token === 'number') expect(reason?.retryAfter).toBe(token);
-          else {
+          if (typeof token === 'number') {
+            expect(reason?.retryAfter).toBe(token);
+            breaker.countRefused(reason as CircuitOpenError, 1);
+          } else {
             expect(reason).toBeUndefined();
             naive.free(token);
           }

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ClosedError, RefusedError } from '../../src/core/errors.js';
+import { GateRefusedError } from '../../src/core/gate.js';
 import { retryAfter } from '../../src/limits/index.js';
 import { property } from '../support/runs.js';
 
@@ -188,7 +189,9 @@ describe('errors of SDKs', () => {
     );
   });
 
-  it('our own refusals', () => {
+  it('our own refusals; of one that does not end, the longest wait there is', () => {
+    const never = new GateRefusedError('shut', { retryAfter: Number.POSITIVE_INFINITY });
+    expect(retryAfter(never)).toBe(Number.MAX_VALUE);
     expect(retryAfter(new Busy(700))).toBe(700);
     expect(retryAfter(new Busy(Number.NaN))).toBeUndefined();
     expect(retryAfter(new ClosedError({ source: 'pool' }))).toBeUndefined();

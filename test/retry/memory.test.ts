@@ -43,21 +43,6 @@ test('what was stopped and not thrown is not held', async () => {
   expect(await alive({}, ({ stop }) => stop(new Error('unused')))).toBeLessThanOrEqual(11);
 });
 
-test('a primitive that was stopped and not thrown ends no later attempt', async () => {
-  let attempts = 0;
-  const call = retryWithBackoff(
-    ({ attempt, stop }) => {
-      attempts++;
-      if (attempt > 1) throw 'busy';
-      stop('busy');
-      throw new Error('other');
-    },
-    { maxAttempts: 4, baseDelay: 0 },
-  );
-  await expect(call).rejects.toBe('busy');
-  expect(attempts).toBe(4);
-});
-
 test('a predicate that aborts the call and then rejects leaves nothing unhandled', async () => {
   const unhandled: unknown[] = [];
   const listen = (reason: unknown): void => void unhandled.push(reason);
