@@ -5,7 +5,7 @@ import { root, tryRun } from './support.mjs';
 
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const examples = readdirSync(join(root, 'examples')).map((name) => `examples/${name}`);
-const projects = ['src', '.', 'test', ...examples, 'bench'].filter((path) =>
+const projects = ['src', '.', 'test', ...examples, 'bench', 'bench/seeds'].filter((path) =>
   existsSync(join(root, path, 'tsconfig.json')),
 );
 

@@ -1,13 +1,13 @@
 import { leftOf } from './claims.js';
 import type { Row } from './operation.js';
-import { timeText } from './table.js';
+import { LONG_MS, timeText } from './table.js';
 
 const WIDTH = 760;
 const LEFT = 300;
 const RIGHT = 130;
 const ROW = 30;
 const TOP = 58;
-const [BEFORE, AFTER, CLAIM] = ['#dee2e6', '#0b7285', '#e8590c'];
+const [BEFORE, AFTER, THEIRS, CLAIM] = ['#dee2e6', '#0b7285', '#868e96', '#e8590c'];
 
 /** What is left of the time of before, as a bar on it, and the claim as a mark. Rates have no before and are left out. */
 export function chart(rows: readonly Row[]): string {
@@ -33,7 +33,7 @@ export function chart(rows: readonly Row[]): string {
     parts.push(
       `<text x="${LEFT - 10}" y="${y + 14}" text-anchor="end" fill="#212529">${escaped(row.name)}</text>`,
       `<rect x="${x(0)}" y="${y}" width="${WIDTH - LEFT - RIGHT}" height="20" fill="${BEFORE}"/>`,
-      `<rect x="${x(0)}" y="${y + 4}" width="${(Number(x(left)) - LEFT).toFixed(1)}" height="12" fill="${AFTER}"/>`,
+      `<rect x="${x(0)}" y="${y + 4}" width="${(Number(x(left)) - LEFT).toFixed(1)}" height="12" fill="${row.verdict === undefined ? THEIRS : AFTER}"/>`,
       `<path d="M${least} ${y - 2}v24M${most} ${y - 2}v24M${least} ${y - 1}H${most}" stroke="${CLAIM}" stroke-width="2" fill="none"/>`,
       `<text x="${WIDTH - RIGHT + 8}" y="${y + 14}" fill="#495057">${arrow(row)}</text>`,
     );
@@ -44,7 +44,8 @@ export function chart(rows: readonly Row[]): string {
 function legend(): readonly string[] {
   const entries = [
     ['before', BEFORE, 60],
-    ['with paceline', AFTER, 105],
+    ['with paceline', AFTER, 95],
+    ['code of the seed', THEIRS, 110],
     ['claimed', CLAIM, 70],
   ] as const;
   let at = LEFT;
@@ -59,7 +60,8 @@ function legend(): readonly string[] {
 }
 
 function arrow({ before, after }: Row): string {
-  return `${timeText(before?.median ?? Number.NaN)} → ${timeText(after.median)}`;
+  const from = before?.median ?? Number.NaN;
+  return `${timeText(from)} → ${timeText(after.median, from >= LONG_MS)}`;
 }
 
 function escaped(text: string): string {

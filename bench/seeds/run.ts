@@ -67,7 +67,8 @@ try {
   process.exit();
 } catch (error) {
   const isExpected = error instanceof UsageError || error instanceof ServerDied;
-  console.error(isExpected ? `bench:seeds: ${error.message}` : error);
+  const hint = error instanceof UsageError ? '. See --help.' : '';
+  console.error(isExpected ? `bench:seeds: ${error.message}${hint}` : error);
   // The servers end with this process.
   process.exit(error instanceof UsageError ? 2 : 1);
 }

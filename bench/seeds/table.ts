@@ -1,6 +1,9 @@
 import { gainText, rangeText } from './claims.js';
 import type { Row, Summary } from './operation.js';
 
+/** From here on, seconds. */
+export const LONG_MS = 2_000;
+
 const HEAD = [
   'Operation',
   'claimed before',
@@ -32,25 +35,27 @@ export function reasons(rows: readonly Row[]): readonly string[] {
 function cellsOf({ name, claim, before, after, gain, verdict }: Row): readonly string[] {
   const { kind } = claim.gain;
   const isRate = kind === 'rate';
+  // One unit for a row.
+  const isLong = (before?.median ?? 0) >= LONG_MS;
   return [
     name,
     claim.before === undefined ? '' : timeText(claim.before),
     claim.after !== undefined ? timeText(claim.after) : claim.below === undefined ? '' : `< ${timeText(claim.below)}`,
     rangeText(claim.gain),
-    before === undefined ? '' : summaryText(before),
-    isRate ? '' : summaryText(after),
+    before === undefined ? '' : summaryText(before, isLong),
+    isRate ? '' : summaryText(after, isLong),
     gainText(kind, gain),
     verdict ?? '',
   ];
 }
 
 /** With the range of the samples, where there are several. */
-function summaryText({ median, low, high, samples }: Summary): string {
-  if (samples.length < 2) return timeText(median);
-  const [least, most] = [low, high].map((ms) => timeText(ms, median >= 2_000).replace(/ \w+$/, ''));
-  return `${timeText(median)} (${least} to ${most})`;
+function summaryText({ median, low, high, samples }: Summary, isLong: boolean): string {
+  if (samples.length < 2) return timeText(median, isLong);
+  const [least, most] = [low, high].map((ms) => timeText(ms, isLong).replace(/ \w+$/, ''));
+  return `${timeText(median, isLong)} (${least} to ${most})`;
 }
 
-export function timeText(ms: number, isLong = ms >= 2_000): string {
+export function timeText(ms: number, isLong = ms >= LONG_MS): string {
   return isLong ? `${(ms / 1_000).toFixed(1)} s` : `${ms.toFixed(0)} ms`;
 }

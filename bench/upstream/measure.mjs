@@ -3,8 +3,8 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const COUNT = 10_000;
-const ROUNDS = 25;
-const WARM_UP = 8;
+const ROUNDS = 9;
+const WARM_UP = 4;
 const CONCURRENCY = 10;
 const task = async () => 1;
 

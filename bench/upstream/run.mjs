@@ -5,7 +5,7 @@ import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { names } from './measure.mjs';
 
-const PROCESSES = 5;
+const PROCESSES = 3;
 const FLAGS = ['--single-threaded-gc'];
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
