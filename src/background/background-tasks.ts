@@ -33,6 +33,9 @@ import type {
   TaskOutcome,
 } from './types.js';
 
+/** Microtasks that a group must have been empty for. */
+const LOOKS = 8;
+
 function needs(option: string, other: string, value: unknown): void {
   if (value === undefined) throw new TypeError(`\`${option}\` has no effect without \`${other}\``);
 }
@@ -89,6 +92,8 @@ export class BackgroundTasks implements AsyncDisposable {
   readonly #counters = new Counters();
   readonly #waits = new Set<BoundedWait>();
   #closing: Closing | undefined;
+  /** How often to look still before the group counts as empty; 0 while nobody looks. */
+  #looks = 0;
 
   /** @throws {TypeError | RangeError} an option is of a wrong type or out of range. */
   constructor(given?: BackgroundTasksOptions) {
@@ -134,7 +139,6 @@ export class BackgroundTasks implements AsyncDisposable {
     const spec = readSpec(task, given);
     const entry = new BackgroundTask(this.#group, spec);
     if (spec.fault !== undefined) {
-      this.#counters.accepted++;
       entry.fail(spec.fault.error);
     } else if (spec.signal?.aborted === true) {
       this.#counters.accepted++;
@@ -155,8 +159,8 @@ export class BackgroundTasks implements AsyncDisposable {
   }
 
   /**
-   * Waits until nothing is left, tasks born meanwhile included, or `timeout` (ms, >= 0, default Infinity) is over. Still takes new
-   * tasks. The report counts from this call; `left` names what runs or waits.
+   * Waits until nothing is left, tasks born meanwhile included (also up to 8 microtasks after the last `done`), or `timeout` (ms,
+   * >= 0, default Infinity) is over. Still takes new tasks. The report counts from this call; `left` names what runs or waits.
    * @throws {TypeError | RangeError} a bad argument. Rejects with `signal.reason` itself when `signal` aborts.
    */
   async drain(given?: { timeout?: Milliseconds | undefined; signal?: AbortSignal | undefined }): Promise<CloseReport> {
@@ -177,7 +181,7 @@ export class BackgroundTasks implements AsyncDisposable {
    * Takes nothing new, lets accepted work finish for `grace`, then refuses what has not begun and aborts what runs, waits
    * `abortGrace`, and names in `left` what runs on even so. Every `done` has settled by then.
    *
-   * Idempotent: all calls share one report. A later call can only shorten the two times; its `reason` is not used.
+   * Idempotent: all calls share one report. A later call can only shorten the two times, and give a `reason` where none was given.
    * @throws {TypeError | RangeError} a bad argument; the group stays open.
    */
   close(given?: CloseOptions): Promise<CloseReport> {
@@ -248,12 +252,16 @@ export class BackgroundTasks implements AsyncDisposable {
       this.#running.add(next);
       next.start();
     }
-    // A microtask later: whoever awaited the last task's `done` has had its turn, and may have started another.
-    if (this.#isEmpty && this.#waits.size > 0) observe(Promise.resolve(), this.#endWaits, ignore);
+    if (!this.#isEmpty || this.#waits.size === 0) return;
+    if (this.#looks === 0) observe(Promise.resolve(), this.#look, ignore);
+    this.#looks = LOOKS;
   }
 
-  readonly #endWaits = (): void => {
-    if (this.#isEmpty) for (const wait of this.#waits) wait.end();
+  /** Some microtasks later: whoever awaited the last task's `done` has had its turn, and may have started another. */
+  readonly #look = (): void => {
+    this.#looks = this.#isEmpty ? this.#looks - 1 : 0;
+    if (this.#looks > 0) observe(Promise.resolve(), this.#look, ignore);
+    else if (this.#isEmpty) for (const wait of this.#waits) wait.end();
   };
 
   async #untilEmpty(wait: BoundedWait): Promise<void> {
@@ -265,18 +273,17 @@ export class BackgroundTasks implements AsyncDisposable {
 
   #close(grace: Milliseconds, abortGrace: Milliseconds, reason: unknown): void {
     if (this.#closing !== undefined) {
-      this.#closing.shorten(grace, abortGrace);
+      this.#closing.shorten(grace, abortGrace, reason);
       return;
     }
     const since = this.#counters.tally();
-    const isEmpty = () => this.#isEmpty;
     const group = {
-      isEmpty,
+      isEmpty: () => this.#isEmpty,
       untilEmpty: (wait: BoundedWait) => this.#untilEmpty(wait),
-      abort: () => this.#abort(reason),
+      abort: (given: unknown) => this.#abort(given),
       report: () => this.#report(since),
     };
-    this.#closing = new Closing(group, abortGrace);
+    this.#closing = new Closing(group, abortGrace, reason);
     this.#closing.begin(grace);
   }
 

@@ -6,8 +6,8 @@ import { BoundedWait } from './bounded-wait.js';
 export interface ClosingGroup {
   isEmpty(): boolean;
   untilEmpty(wait: BoundedWait): Promise<void>;
-  /** Refuses what was never entered and aborts the rest. */
-  abort(): void;
+  /** Refuses what was never entered and aborts the rest. @param reason undefined: a default. */
+  abort(reason: unknown): void;
   report(): CloseReport;
 }
 
@@ -17,12 +17,14 @@ export class Closing {
   readonly #group: ClosingGroup;
   readonly #settle: Resolve<CloseReport>;
   #abortGrace: Milliseconds;
+  #reason: unknown;
   #isAborting = false;
   #wait: BoundedWait | undefined;
 
-  constructor(group: ClosingGroup, abortGrace: Milliseconds) {
+  constructor(group: ClosingGroup, abortGrace: Milliseconds, reason: unknown) {
     this.#group = group;
     this.#abortGrace = abortGrace;
+    this.#reason = reason;
     const maker = new PromiseMaker();
     this.done = maker.make();
     this.#settle = maker.takeResolve();
@@ -33,8 +35,9 @@ export class Closing {
     this.#settle(this.#run(grace));
   }
 
-  /** Times can only become shorter. */
-  shorten(grace: Milliseconds, abortGrace: Milliseconds): void {
+  /** Times can only become shorter; the first reason that was given holds. */
+  shorten(grace: Milliseconds, abortGrace: Milliseconds, reason: unknown): void {
+    if (this.#reason === undefined) this.#reason = reason;
     this.#abortGrace = Math.min(this.#abortGrace, abortGrace);
     this.#wait?.shorten(this.#isAborting ? abortGrace : grace);
   }
@@ -45,7 +48,7 @@ export class Closing {
     if (grace > 0) await this.#patience(grace);
     if (!group.isEmpty()) {
       this.#isAborting = true;
-      group.abort();
+      group.abort(this.#reason);
       await this.#patience(this.#abortGrace);
     }
     return group.report();

@@ -18,6 +18,8 @@ export class Counters {
   #failed = 0;
   #cancelled = 0;
   #refused = 0;
+  /** Accepted, and fulfilled or failed. */
+  #finished = 0;
   /** Cancelled when its work had begun. */
   #aborted = 0;
   /** Accepted, but cancelled or refused before it was entered. */
@@ -28,6 +30,7 @@ export class Counters {
     if (status === 'fulfilled' || status === 'rejected') {
       if (status === 'fulfilled') this.#fulfilled++;
       else this.#failed++;
+      if (task.wasAdmitted) this.#finished++;
       if (task.wasEntered) this.#measure(runMs);
     } else {
       if (status === 'cancelled') this.#cancelled++;
@@ -38,7 +41,7 @@ export class Counters {
   }
 
   tally(): Tally {
-    return { finished: this.#fulfilled + this.#failed, aborted: this.#aborted, neverRan: this.#neverRan };
+    return { finished: this.#finished, aborted: this.#aborted, neverRan: this.#neverRan };
   }
 
   reportSince(since: Tally, left: readonly string[]): CloseReport {

@@ -5,17 +5,20 @@ import type { BackgroundTaskOptions, TaskOutcome } from './types.js';
 export type ErrorHandler = NonNullable<BackgroundTaskOptions['onError']>;
 export type Failure = Extract<TaskOutcome, { status: 'rejected' | 'refused' }>;
 
+/** Names should be few, but may be anything: beyond these nothing is kept. */
+const MAX_NAMES = 100;
+
 /**
  * Where failures of one group go: the task's handler, else the group's, else the console. Nothing is swallowed, and nothing a
  * handler does can hurt: if it throws or rejects, that is shown once per handler, and the failure itself goes to the console.
  *
- * The console shows one refusal of a group: a full queue refuses thousands a second, and metrics count them.
+ * The console shows one refusal per name of a task: a full queue refuses thousands a second, and metrics count them.
  */
 export class Failures {
   readonly #source: string;
   readonly #onError: ErrorHandler | undefined;
   readonly #brokenHandlers = new WeakSet<ErrorHandler>();
-  #shownRefusal = false;
+  readonly #refusedNames = new Set<string>();
 
   constructor(source: string, onError: ErrorHandler | undefined) {
     this.#source = source;
@@ -45,9 +48,9 @@ export class Failures {
   #show(name: string, { status, reason }: Failure): void {
     if (status === 'rejected') {
       reportError(`Task \`${name}\` of \`${this.#source}\` failed`, reason);
-    } else if (!this.#shownRefusal) {
-      this.#shownRefusal = true;
-      reportError(`\`${this.#source}\` refused task \`${name}\`; further refusals are counted, not shown.`, reason);
+    } else if (!this.#refusedNames.has(name) && this.#refusedNames.size < MAX_NAMES) {
+      this.#refusedNames.add(name);
+      reportError(`\`${this.#source}\` refused task \`${name}\`; more of that name are counted, not shown.`, reason);
     }
   }
 }

@@ -61,7 +61,7 @@ export interface TaskHandle {
 export interface BackgroundTasksOptions {
   /** Default 'background'. */
   name?: string | undefined;
-  /** For tasks without one of their own. Default: `console.error`, where refusals are shown once per group and counted after that. */
+  /** For tasks without one of their own. Default: `console.error`, where refusals are shown once per name of a task and counted after that. */
   onError?: BackgroundTaskOptions['onError'];
   /** Most tasks at once: integer >= 1 or Infinity. Default Infinity. */
   concurrency?: number | undefined;
@@ -100,6 +100,7 @@ export interface BackgroundMetrics {
   /** Taken in, to run at once or to wait. */
   readonly accepted: number;
   readonly fulfilled: number;
+  /** Bad arguments of `run` included, though these are not accepted. */
   readonly failed: number;
   readonly cancelled: number;
   /** Turned away at once, or taken in and dropped or closed before the start. */

@@ -1,3 +1,4 @@
+import { ignore, observe } from '../core/deferred.js';
 import { VERDICTS } from '../core/permit.js';
 import type { Milliseconds, Settled, Verdict } from '../core/types.js';
 import { classifyResult } from '../core/verdicts.js';
@@ -6,11 +7,22 @@ import { retryAfter } from './retry-after.js';
 
 export type Classify = (result: Settled<unknown>) => Verdict;
 
-/** What the user's function says, or the default if that throws or answers with something else. */
+/**
+ * What the user's function says, or the default if that throws or answers with something else. A promise is something else: its
+ * verdict would come too late.
+ */
 export function verdictOf(result: Settled<unknown>, classify: Classify, source: string): Verdict {
   try {
     const verdict = classify(result);
     if (VERDICTS.includes(verdict)) return verdict;
+    // An async function by mistake: its rejection must not end the process.
+    if (typeof (verdict as { then?: unknown } | null | undefined)?.then === 'function') {
+      observe(Promise.resolve(verdict), ignore, ignore);
+      reportError(
+        `\`classify\` of \`${source}\` must answer at once`,
+        new TypeError('Expected a verdict, got a promise'),
+      );
+    }
   } catch (error) {
     reportError(`\`classify\` of \`${source}\` failed`, error);
   }

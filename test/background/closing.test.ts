@@ -85,6 +85,42 @@ describe('drain', () => {
     expect(drained.report).toEqual({ ...CLEAN, finished: 5 });
   });
 
+  test.each([1, 2, 3, 8])('sees a task that is born %i reactions after the end of the last', async (reactions) => {
+    const group = new BackgroundTasks();
+    let births = 2;
+    const bear = (): void => {
+      if (births-- === 0) return;
+      let end: Promise<unknown> = group.run(deaf(10)).done;
+      for (let i = 1; i < reactions; i++) end = end.then((value) => value);
+      void end.then(bear);
+    };
+    bear();
+    const drained = watch(group.drain());
+    await vi.advanceTimersByTimeAsync(10);
+    expect(drained.report).toBe(undefined);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(drained.report).toEqual({ ...CLEAN, finished: 2 });
+  });
+
+  test.each([false, true])(
+    'sees it also where the tasks before took no time, cancelled at once: %s',
+    async (cancels) => {
+      const group = new BackgroundTasks();
+      void group.run(() => {}).done.then(() => bear(5));
+      const drained = group.drain();
+      function bear(births: number): void {
+        const last = group.run(() => {});
+        // It has ended before anybody looks.
+        if (cancels && births > 1) last.cancel();
+        let end: Promise<unknown> = last.done;
+        for (let i = 0; i < 5; i++) end = end.then((value) => value);
+        if (births > 1) void end.then(() => bear(births - 1));
+      }
+      const { finished, refused } = await drained;
+      expect([finished, refused]).toEqual(cancels ? [2, 4] : [6, 0]);
+    },
+  );
+
   test('gives up after its timeout and names what runs and what waits', async () => {
     const group = new BackgroundTasks({ concurrency: 1 });
     group.run(deaf(1_000), { name: 'slow' });
@@ -247,6 +283,34 @@ describe('close', () => {
     const third = group.close();
     expect(await third).toBe(await first);
     await group[Symbol.asyncDispose]();
+  });
+
+  test('where the first call gave no reason, that of a later one holds', async () => {
+    const group = new BackgroundTasks();
+    const handle = group.run(never);
+    await settle();
+    void group.close();
+    void group.close({ grace: 1_000, reason: null });
+    void group.close({ grace: 0, abortGrace: 0, reason: 'too late' });
+    expect(await handle.done).toMatchObject({ status: 'cancelled', reason: null });
+  });
+
+  test('a bad argument is no accepted work: it is neither accepted nor finished, before and after the call', async () => {
+    const told = vi.fn();
+    const group = new BackgroundTasks({ onError: told });
+    group.run(deaf(10));
+    const drained = group.drain();
+    group.run(() => {}, { timeout: -1 });
+    const closed = group.close();
+    group.run(() => {}, { timeout: -1 });
+    group.run(undefined as unknown as () => void);
+    await vi.advanceTimersByTimeAsync(10);
+    expect([await drained, await closed]).toEqual([
+      { ...CLEAN, finished: 1 },
+      { ...CLEAN, finished: 1 },
+    ]);
+    expect(group.getMetrics()).toMatchObject({ accepted: 1, fulfilled: 1, failed: 3, refused: 0 });
+    expect(told).toHaveBeenCalledTimes(3);
   });
 
   test('a later call may only shorten the grace', async () => {

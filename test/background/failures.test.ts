@@ -100,7 +100,7 @@ describe('a failure', () => {
 });
 
 describe('a refusal', () => {
-  test('reaches every handler, but the console only once per group', async () => {
+  test('reaches every handler, but the console only once per name of a task in a group', async () => {
     const reporter = silenceConsole();
     const told = vi.fn();
     const group = new BackgroundTasks({ name: 'mail', concurrency: 1, maxQueue: 0 });
@@ -109,21 +109,31 @@ describe('a refusal', () => {
     for (let i = 0; i < 5; i++) group.run(never, { name: 'late' });
     for (let i = 0; i < 5; i++) group.run(never, { onError: told });
     const closed = group.close({ grace: 0, abortGrace: 0 });
-    group.run(never);
+    group.run(never, { name: 'later' });
+    group.run(never, { name: 'late' });
     await closed;
-    expect(shown(reporter)).toEqual([
-      {
-        text: expect.stringMatching(/`mail` refused task `late`; further refusals are counted/),
+    expect(shown(reporter)).toEqual(
+      ['late', 'later'].map((name) => ({
+        text: `[paceline] \`mail\` refused task \`${name}\`; more of that name are counted, not shown.`,
         error: expect.any(Error),
-      },
-    ]);
+      })),
+    );
     expect(told).toHaveBeenCalledTimes(5);
-    expect(group.getMetrics().refused).toBe(11);
+    expect(group.getMetrics().refused).toBe(12);
     // Another group has its own line.
     const other = new BackgroundTasks();
     await other.close();
     other.run(never);
-    expect(reporter).toHaveBeenCalledTimes(2);
+    expect(reporter).toHaveBeenCalledTimes(3);
+  });
+
+  test('of names without number is shown a hundred times, and nothing more is kept', async () => {
+    const reporter = silenceConsole();
+    const group = new BackgroundTasks();
+    await group.close();
+    for (let i = 0; i < 1_000; i++) group.run(never, { name: `id-${i}` });
+    expect(reporter).toHaveBeenCalledTimes(100);
+    expect(group.getMetrics().refused).toBe(1_000);
   });
 
   test('that a task itself was answered with is its failure, and shown each time', async () => {

@@ -44,14 +44,14 @@ describe('metrics', () => {
     running.cancel();
     await vi.advanceTimersByTimeAsync(1_000);
     group.run(() => Promise.reject(new Error('x')));
-    // Failed, but there is nothing to measure.
+    // Failed, but never taken in: there is nothing to measure.
     group.run(() => {}, { timeout: -1 });
     await settle();
     const metrics = group.getMetrics();
     expect(metrics).toMatchObject({
       running: 0,
       queued: 0,
-      accepted: 6,
+      accepted: 5,
       fulfilled: 2,
       failed: 2,
       cancelled: 2,

@@ -154,6 +154,24 @@ describe('the server of the guide, under load', { timeout: 30_000 }, () => {
     expect(took).toBeLessThan(5_000);
   });
 
+  test('names each task that never began, where all places hang', async () => {
+    const { url, ledger } = await openShop((path) => path === '/mail');
+    const server = await startServer(url, { WORK_GRACE: '400', ABORT_GRACE: '200' });
+    for (let i = 0; i < 30; i++) expect(await place(server.port, `order-${i}`)).toBe(200);
+    server.kill('SIGTERM');
+    const ended = await server.ended;
+    expect(ended).toMatchObject({ code: 1, signal: null });
+    const lost = (line: string) => ended.warnings.filter((each) => each === line).length;
+    const { aborted, refused, left } = report(ended);
+    expect([lost('aborted: mail'), aborted, left]).toEqual([8, 8, Array.from({ length: 8 }, () => 'mail')]);
+    expect(lost('refused: mail')).toBe(22);
+    expect((ledger['/audit']?.length ?? 0) + lost('refused: audit')).toBe(30);
+    expect(lost('refused: audit') + lost('refused: mail')).toBe(refused);
+    // The console, one of each kind.
+    const shown = ended.warnings.flatMap((line) => /^\[paceline\].* refused task `(\w+)`/.exec(line)?.[1] ?? []);
+    expect(shown.sort()).toEqual(['audit', 'mail']);
+  });
+
   test('cuts off a request that does not end, and does the work of those that did', async () => {
     const { url, ledger } = await openShop((path) => path === '/price/pear');
     const server = await startServer(url, { REQUEST_GRACE: '300', WORK_GRACE: '400', ABORT_GRACE: '200' });

@@ -1,14 +1,18 @@
-import { expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { BackgroundTasks } from '../../src/background/index.js';
+import { never, silenceConsole } from './helpers.js';
 
-// docs/guide/shutdown.md: "What never began is `refused`: `onError` names it." Its server gives no `onError`.
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+// A shutdown is to say what it lost. Without an `onError` the console is all that a server has.
 test('what a close refuses is named, each kind of task at least once', async () => {
-  const shown = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const shown = silenceConsole();
   const group = new BackgroundTasks({ concurrency: 1 });
-  group.run(() => new Promise(() => {}), { name: 'hung' });
+  group.run(never, { name: 'hung' });
   for (const name of ['audit', 'mail', 'invoice']) group.run(() => {}, { name });
   await group.close({ grace: 0, abortGrace: 0 });
   const said = shown.mock.calls.flat().map(String).join('\n');
-  shown.mockRestore();
   for (const name of ['audit', 'mail', 'invoice']) expect(said).toContain(name);
 });
