@@ -57,7 +57,9 @@ async function contestants({ Upstream }) {
     'Upstream, a pool': through({ pool }),
     'Upstream, timeout, retry, breaker, pool': through(layers),
     'Upstream, all layers, each call loads': through({ ...layers, coalesce: { ttl: 1_000 } }, anew),
-    'Upstream, all layers, each call is a hit': through({ ...layers, coalesce: { ttl: 60_000 } }, () => ({ key: 'one' })),
+    'Upstream, all layers, each call is a hit': through({ ...layers, coalesce: { ttl: 60_000 } }, () => ({
+      key: 'one',
+    })),
     'p-queue alone': () => queue.add(task),
     'p-queue with its timeout': () => queueWithTimeout.add(task),
     'p-limit and p-retry': () => pRetry(() => limit(task)),

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { gatherAllSettled } from '../../src/batch/index.js';
 import { Gauge, never, rejection, turns } from './support.js';
 
@@ -123,5 +123,13 @@ describe('gatherAllSettled', () => {
       { signal: AbortSignal.abort('no') },
     );
     expect(report.errors).toEqual({ a: 'no' });
+  });
+
+  test('options of a batch that it does not have are ignored', async () => {
+    const onProgress = vi.fn();
+    const others = { delay: 3_600_000, onProgress };
+    const report = await gatherAllSettled({ a: () => 1, b: () => 2 }, others as object);
+    expect(report.ok).toBe(true);
+    expect(onProgress).not.toHaveBeenCalled();
   });
 });

@@ -94,16 +94,39 @@ describe('through a PromisePool', () => {
     expect(report.stats.abandoned).toBe(3);
   });
 
-  test('its own timeout settles the item, and the lane is held until the work ends', async () => {
+  test('its own timeout settles the item; the lane is given up one more such timeout later', async () => {
     const pool = new PromisePool({ concurrency: 2, timeout: 20, abortGrace: 0 });
+    const starts: number[] = [];
+    const begin = performance.now();
     const gauge = new Gauge();
-    const report = await finish(
-      batchAllSettled(upTo(4), () => gauge.around(() => wait(100)), { pool, concurrency: 2 }),
-    );
+    const work = () => {
+      starts.push(performance.now() - begin);
+      return gauge.around(() => wait(100));
+    };
+    const report = await finish(batchAllSettled(upTo(4), work, { pool, concurrency: 2 }));
     expect(report.errors.map(({ reason }) => reason)).toMatchObject(
       upTo(4).map(() => ({ code: 'TIMEOUT', source: 'pool' })),
     );
-    expect(gauge.max).toBe(2);
+    expect(starts).toEqual([0, 0, 40, 40]);
+    expect(gauge.max).toBe(4);
+    expect(report.stats).toMatchObject({ abandoned: 2, peakInFlight: 2, durationMs: 60 });
+    // The work's own.
+    expect(vi.getTimerCount()).toBe(4);
+  });
+
+  test('its own timeout, heeded: the lane is free when the work ends', async () => {
+    const pool = new PromisePool({ concurrency: 1, timeout: 20, abortGrace: 0 });
+    const starts: number[] = [];
+    const begin = performance.now();
+    const work = () => {
+      starts.push(performance.now() - begin);
+      return wait(25);
+    };
+    const report = await finish(batchAllSettled(upTo(2), work, { pool }));
+    expect(starts).toEqual([0, 25]);
+    expect(report.stats).toMatchObject({ abandoned: 0 });
+    // The work's own.
+    expect(vi.getTimerCount()).toBe(1);
   });
 
   test('its refusals are outcomes: never sent, never repeated by default', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { batchAllSettled, type ChunkContext, chunkAllSettled, gatherAllSettled } from '../../src/batch/index.js';
-import { getRetryInfo, retryWithBackoff } from '../../src/retry/index.js';
+import { getRetryInfo, RetryPolicy, retryWithBackoff } from '../../src/retry/index.js';
 import { finish, Gauge, statuses, turns, upTo, wait } from './support.js';
 
 beforeEach(() => {
@@ -232,16 +232,54 @@ describe('repeats of chunks', () => {
     expect(report.stats).toMatchObject({ calls: 6, retries: 1, splits: 2 });
   });
 
-  test('a failed item in the answer of a half is final', async () => {
-    const call = (chunk: readonly number[], { fail }: ChunkContext) => {
-      if (chunk.length > 2) throw new Error('too many');
-      return chunk.map((n) => (n === 1 ? fail('no') : n));
+  test('a failed item in the answer of a half is decided by the rules, with attempts of its own', async () => {
+    const sent: string[] = [];
+    const call = (chunk: readonly number[], { attempt, fail }: ChunkContext) => {
+      sent.push(`${chunk.join()}/${attempt}`);
+      if (chunk.includes(2)) throw Object.assign(new Error('poison'), { status: 400 });
+      return chunk.map((n) => {
+        if (n === 3 && attempt === 2) return fail({ status: 429 }, { retry: true });
+        if (n === 4) return fail(new Error('down'));
+        return n === 5 ? fail({ status: 404 }) : n;
+      });
     };
     const report = await finish(
-      chunkAllSettled(upTo(4), call, { size: 4, onChunkError: 'split', retry: { ...steady, maxAttempts: 2 } }),
+      chunkAllSettled([1, 2, 3, 4, 5], call, {
+        size: 5,
+        concurrency: 1,
+        onChunkError: 'split',
+        retry: { ...steady, maxAttempts: 3 },
+      }),
     );
-    expect(statuses(report)).toBe('frff');
-    expect(report.results[1]).toMatchObject({ attempts: 3 });
+    expect(sent).toEqual(['1,2,3,4,5/1', '1,2,3/2', '4,5/2', '1,2/3', '3/3', '1/4', '2/4', '4/3', '4/4']);
+    expect(statuses(report)).toBe('frfrr');
+    expect(report.results.map(({ attempts }) => attempts)).toEqual([4, 4, 3, 4, 2]);
+    expect(report.stats).toMatchObject({ calls: 9, retries: 2, splits: 3 });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('repeats of items of a half: each half is a call of the policy with one outcome', async () => {
+    const policy = new RetryPolicy({ name: 'p', ...steady, maxAttempts: 2 });
+    const tries = new Map<number, number>();
+    const call = (chunk: readonly number[], { fail }: ChunkContext) => {
+      if (chunk.length > 2) throw new Error('too many');
+      return chunk.map((n) => {
+        tries.set(n, (tries.get(n) ?? 0) + 1);
+        return n === 1 && tries.get(n) === 1 ? fail('no') : n;
+      });
+    };
+    const report = await finish(chunkAllSettled(upTo(4), call, { size: 4, onChunkError: 'split', retry: policy }));
+    expect(report.ok).toBe(true);
+    expect(policy.getMetrics()).toMatchObject({ calls: 3, attempts: 5, fulfilled: 2, recovered: 1 });
+  });
+
+  test('a half whose call fails has one attempt, also where the rules would repeat it', async () => {
+    const call = vi.fn(() => Promise.reject(new Error('down')));
+    const policy = new RetryPolicy({ name: 'p', ...steady, maxAttempts: 4 });
+    const report = await finish(chunkAllSettled(upTo(2), call, { size: 2, onChunkError: 'split', retry: policy }));
+    expect(call).toHaveBeenCalledTimes(6);
+    expect(policy.getMetrics()).toMatchObject({ calls: 3, gaveUp: { exhausted: 1, 'not-retryable': 2 } });
+    expect(statuses(report)).toBe('rr');
   });
 
   test('a chunk that is aborted while its items are decided is skipped', async () => {

@@ -3,20 +3,33 @@ import {
   BackgroundTasks,
   type BatchReport,
   batchAllSettled,
+  CircuitBreaker,
   chunkAllSettled,
   fireAndForget,
   gatherAllSettled,
   isPacelineError,
   PromisePool,
   RequestCoalescer,
+  RetryPolicy,
   retryWithBackoff,
   type SignalOptions,
+  StreamCoalescer,
+  streamSettled,
+  Upstream,
 } from 'paceline';
 import { type GateLaw, gateLaws } from 'paceline/testing';
 
 const pool = new PromisePool({ concurrency: 2 });
 const users = new RequestCoalescer<{ id: string }, string>({ ttl: 1_000 });
 const background = new BackgroundTasks();
+const streams = new StreamCoalescer<string, string>({ ttl: 1_000 });
+const upstream = new Upstream({
+  name: 'u',
+  coalesce: { ttl: 1_000 },
+  retry: new RetryPolicy({ name: 'u' }),
+  breaker: new CircuitBreaker(),
+  pool,
+});
 
 export async function main(options?: SignalOptions): Promise<void> {
   const length: number = await pool.execute(({ signal }) => lengthOf('a', { signal }), options);
@@ -44,6 +57,14 @@ export async function main(options?: SignalOptions): Promise<void> {
     await using own = new PromisePool({ concurrency: 1 });
     await own.execute(() => sum);
   }
+  async function* tokens(): AsyncGenerator<string> {
+    yield 'a';
+  }
+  for await (const token of streams.stream('k', tokens, { signal: options?.signal })) token.toUpperCase();
+  for await (const token of upstream.stream(() => tokens(), { key: 'k' })) token.toUpperCase();
+  for await (const result of streamSettled([1], (n) => n)) if (result.status === 'fulfilled') result.value.toFixed();
+  const answer: number = await upstream.execute(({ attempt }) => attempt, { key: ['k', 1], signal: options?.signal });
+  next.push(answer);
   await pool.close();
 }
 

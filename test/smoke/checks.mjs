@@ -3,12 +3,19 @@
 import {
   BackgroundTasks,
   batchAllSettled,
+  CircuitBreaker,
   chunkAllSettled,
   fireAndForget,
   gatherAllSettled,
   PromisePool,
+  RateLimiter,
   RequestCoalescer,
+  RetryBudget,
+  RetryPolicy,
   retryWithBackoff,
+  StreamCoalescer,
+  streamSettled,
+  Upstream,
 } from 'paceline';
 import { gateLaws } from 'paceline/testing';
 
@@ -16,6 +23,17 @@ import { gateLaws } from 'paceline/testing';
 const pool = new PromisePool({ concurrency: 2, queueTimeout: 5_000, timeout: 5_000 });
 const coalescer = new RequestCoalescer({ ttl: 60_000 });
 const background = new BackgroundTasks({ concurrency: 2 });
+const streams = new StreamCoalescer({ ttl: 60_000 });
+const policy = new RetryPolicy({ baseDelay: 1, budget: new RetryBudget() });
+const breaker = new CircuitBreaker({ consecutiveFailures: 2, openFor: 60_000 });
+const upstream = new Upstream({
+  name: 'smoke',
+  timeout: 5_000,
+  coalesce: { ttl: 60_000 },
+  retry: policy,
+  breaker: {},
+  pool: { concurrency: 2, rateLimit: new RateLimiter({ limit: 100, interval: 1_000 }) },
+});
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -116,6 +134,65 @@ export const checks = {
     const outcome = await fireAndForget(() => sleep(5)).done;
     await background.drain();
     equal([outcome.status, errors], ['fulfilled', ['lost']]);
+  },
+
+  async 'readers with one key share one stream'() {
+    let opened = 0;
+    async function* open() {
+      opened++;
+      for (let i = 0; i < 3; i++) {
+        await sleep(1);
+        yield i;
+      }
+    }
+    const read = async () => {
+      const all = [];
+      for await (const chunk of streams.stream('k', open)) all.push(chunk);
+      return all;
+    };
+    equal(
+      [await Promise.all([read(), read()]), await read(), opened],
+      [
+        [
+          [0, 1, 2],
+          [0, 1, 2],
+        ],
+        [0, 1, 2],
+        1,
+      ],
+    );
+  },
+
+  async 'a batch is read as a stream'() {
+    const all = [];
+    for await (const { status } of streamSettled([1, 2, 3], (n) => (n === 2 ? Promise.reject(new Error('two')) : n)))
+      all.push(status);
+    equal(all, ['fulfilled', 'rejected', 'fulfilled']);
+  },
+
+  async 'a breaker opens and refuses'() {
+    const fail = async () => {
+      throw new Error('down');
+    };
+    for (let i = 0; i < 2; i++) await breaker.execute(fail).catch(() => {});
+    const error = await breaker.execute(fail).catch((reason) => reason);
+    equal([breaker.state, error.code], ['open', 'CIRCUIT_OPEN']);
+  },
+
+  async 'an upstream shares, repeats and streams'() {
+    const task = async ({ attempt }) => {
+      if (attempt < 3) throw Object.assign(new Error('busy'), { status: 503 });
+      return attempt;
+    };
+    equal(await Promise.all([upstream.execute(task, { key: 'k' }), upstream.execute(task, { key: 'k' })]), [3, 3]);
+    const chunks = [];
+    async function* open() {
+      yield 1;
+      yield 2;
+    }
+    for await (const chunk of upstream.stream(open)) chunks.push(chunk);
+    const { calls, retry } = upstream.getMetrics();
+    equal([chunks, calls, retry.retries], [[1, 2], 3, 2]);
   },
 
   async 'a pool keeps the laws of gates'() {
