@@ -16,7 +16,7 @@ import type { BatchContext, BatchOptions, BatchReport } from './types.js';
  *   report tells what is known by then: `aborted` with `skipped` items, or `inputError`. Items of an array that were
  *   never pulled are skipped; what another source would still have given is absent. The source's `return()` is called
  *   once at an early end, and waited for (a second at most) unless a `next()` is under way.
- * - A call that never ends keeps its lane: give a `timeout`, and every batch ends.
+ * - A call that never ends keeps its lane: give a `timeout`, and no work can hold the batch up.
  *
  * Costs about as much as a hand-written worker loop: no timer, no signal and no clock reading per item unless an option
  * or the work asks for one.

@@ -81,8 +81,7 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
     try {
       outcomes = readAnswer(answer, chunk.items, { source: this.settings.source, key: this.#chunks.key });
     } catch (error) {
-      chunk.tries?.end('not-retryable');
-      this.#failed(chunk, error);
+      this.#endFailed(chunk, error);
       return;
     }
     const failed: { entry: Entry<I>; failure: Failure }[] = [];
@@ -97,7 +96,7 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
   }
 
   protected override rejected(chunk: Chunk<I>, error: unknown): void {
-    if (chunk.tries === undefined) this.#failed(chunk, error);
+    if (chunk.tries === undefined || chunk.isHalf) this.#endFailed(chunk, error);
     else void this.#askAboutCall(chunk, chunk.tries, error);
   }
 
@@ -135,12 +134,18 @@ export class ChunkWindow<I, R> extends BatchWindow<I, R, Chunk<I>> {
     });
   }
 
+  /** The call failed, and it is not one to be repeated. */
+  #endFailed(chunk: Chunk<I>, error: unknown): void {
+    chunk.tries?.end('not-retryable');
+    this.#failed(chunk, error);
+  }
+
   /** The call failed for good. */
   #failed(chunk: Chunk<I>, error: unknown): void {
     const { entries } = chunk;
     if (this.#chunks.onChunkError === 'split' && entries.length > 1 && !isRefusedError(error)) {
       this.tally.splits++;
-      for (const half of chunk.halves()) this.queue(half);
+      for (const half of chunk.halves(() => this.makeTries())) this.queue(half);
     } else {
       for (const entry of entries) this.reject(entry, error);
     }

@@ -6,13 +6,16 @@ import type { Job } from './window.js';
 export class Chunk<I> implements Job {
   readonly entries: readonly Entry<I>[];
   readonly tries: Attempts | undefined;
+  /** Its call gets one attempt; items that fail inside may be repeated. */
+  readonly isHalf: boolean;
   /** Calls entered for its items. */
   attempts: number;
 
-  constructor(entries: readonly Entry<I>[], tries: Attempts | undefined, attempts = 0) {
+  constructor(entries: readonly Entry<I>[], tries: Attempts | undefined, attempts = 0, isHalf = false) {
     this.entries = entries;
     this.tries = tries;
     this.attempts = attempts;
+    this.isHalf = isHalf;
   }
 
   /** Position of its first item in the input. */
@@ -34,10 +37,9 @@ export class Chunk<I> implements Job {
     return new Chunk(entries, this.tries, this.attempts);
   }
 
-  /** Each gets one attempt. */
-  halves(): readonly Chunk<I>[] {
+  halves(makeTries: () => Attempts | undefined): readonly Chunk<I>[] {
     const middle = Math.ceil(this.entries.length / 2);
     const parts = [this.entries.slice(0, middle), this.entries.slice(middle)];
-    return parts.map((part) => new Chunk(part, undefined, this.attempts));
+    return parts.map((part) => new Chunk(part, makeTries(), this.attempts, true));
   }
 }

@@ -31,9 +31,10 @@ export async function gatherAllSettled<T extends Record<string, unknown>>(
   const named = checkTasks(tasks);
   const settings = checkOptions('gather', options);
   const concurrency = settings.concurrency ?? Number.POSITIVE_INFINITY;
+  const own = { ...settings, concurrency, delay: 0, onProgress: undefined };
   const start = ([, task]: NamedTask, context: Parameters<NamedTask[1]>[0]): unknown => task(context);
   const { results } = await new Promise<BatchReport<NamedTask, unknown>>((resolve) => {
-    new ItemWindow(named, start, { ...settings, concurrency }, new Ledger(resolve)).run();
+    new ItemWindow(named, start, own, new Ledger(resolve)).run();
   });
 
   const outcomes = results.map((result): [string, Settled<unknown>] => {

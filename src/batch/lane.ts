@@ -1,6 +1,7 @@
 import type { Deadline, Deadlines } from '../core/deadlines.js';
 import { markHandled, observe } from '../core/deferred.js';
-import { ClosedError, TimeoutError } from '../core/errors.js';
+import { ClosedError, isBranded, TimeoutError } from '../core/errors.js';
+import { read } from '../core/read.js';
 import { LazyContext } from '../core/task-context.js';
 import type { Executor, Milliseconds, SignalOptions, TaskContext } from '../core/types.js';
 import { CallContext } from './call-context.js';
@@ -34,7 +35,8 @@ export interface LaneOwner<J> {
  *
  * The outcome of a job and the end of its work are two events. Without a timeout and a pool they are one; a timeout
  * settles the job while its work goes on, and a pool may answer before, after or without the work. The lane is taken
- * until both have happened, or until the work has had a second `timeout` to notice the abort.
+ * until both have happened, or until the work has had a second `timeout` to notice the abort: the batch's own or, where
+ * it has none, the one by which the pool gave the work up.
  */
 export class Lane<J> {
   readonly #owner: LaneOwner<J>;
@@ -44,6 +46,10 @@ export class Lane<J> {
   #submission: LazyContext | undefined;
   /** Of the work entered last. */
   #context: CallContext | undefined;
+  /** What the pool gave to it. */
+  #outer: TaskContext | undefined;
+  /** The pool's own timeout that work of this call has not heeded, ms. */
+  #unheeded: Milliseconds | undefined;
   #deadline: Deadline | undefined;
   /** Ends the pool's task before its work. */
   #release: ((reason: unknown) => void) | undefined;
@@ -85,6 +91,9 @@ export class Lane<J> {
     const task = (outer?: TaskContext): Promise<unknown> => {
       const isClosed = this.#submission !== submission || this.#job === undefined;
       if (isClosed) throw new ClosedError({ source: settings.source });
+      // A repeat of what still runs.
+      if (this.#running > 0) this.#noteTimeout();
+      this.#outer = outer;
       const work = this.#enter(job, outer);
       const context = this.#context as CallContext;
       const exit = (): void => this.#exit(context);
@@ -135,8 +144,24 @@ export class Lane<J> {
     const job = this.#job;
     this.#job = undefined;
     const isFree = this.#clear();
+    if (!isFree && job !== undefined) this.#setGrace(isFulfilled ? undefined : result);
     if (job !== undefined) this.#owner.settled(job, isFulfilled, result, isFree ? this : undefined);
     else if (isFree) this.#owner.vacated(this);
+  }
+
+  /** Work runs on behind the pool's answer. Where the pool's timeout gave it up, the lane need not wait for ever either. */
+  #setGrace(error: unknown): void {
+    const { settings, deadlines } = this.#owner;
+    if (settings.timeout !== Number.POSITIVE_INFINITY) return;
+    this.#noteTimeout();
+    const grace = this.#unheeded ?? timeoutOf(error);
+    if (grace === undefined) return;
+    this.#isOverdue = true;
+    this.#deadline = deadlines.add(grace, this.#onTime);
+  }
+
+  #noteTimeout(): void {
+    this.#unheeded = timeoutOf(read(read(this.#outer, 'signal'), 'reason')) ?? this.#unheeded;
   }
 
   #exit(context: CallContext): void {
@@ -158,6 +183,8 @@ export class Lane<J> {
     this.#endDeadline();
     this.#submission = undefined;
     this.#context = undefined;
+    this.#outer = undefined;
+    this.#unheeded = undefined;
     return true;
   }
 
@@ -189,6 +216,11 @@ export class Lane<J> {
     if (this.#deadline !== undefined) this.#owner.deadlines.cancel(this.#deadline);
     this.#deadline = undefined;
   }
+}
+
+/** The limit that was exceeded, ms, if `error` is a timeout of this package. */
+function timeoutOf(error: unknown): Milliseconds | undefined {
+  return isBranded(error) && error.code === 'TIMEOUT' ? (read(error, 'timeout') as Milliseconds) : undefined;
 }
 
 /** Calls `fn`; what it throws is a rejection like any other. */

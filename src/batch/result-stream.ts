@@ -1,6 +1,8 @@
+import { AbortSubscription } from '../core/abort.js';
 import { chooseAsyncContext } from '../core/async-context.js';
 import { ignore, observe } from '../core/deferred.js';
 import { Fifo } from '../core/fifo.js';
+import { LazyContext } from '../core/task-context.js';
 import type { Awaitable } from '../core/types.js';
 import { reportError } from '../metrics/hooks.js';
 import { ItemWindow } from './item-window.js';
@@ -33,6 +35,9 @@ interface Rest<I> {
 export class ResultStream<I, R> implements Outlet<I, R>, AsyncGenerator<BatchResult<I, R>, void, undefined> {
   readonly #window: ItemWindow<I, R>;
   readonly #settings: Settings;
+  /** With a pool: its calls must leave the queue when the reader leaves, which the caller's signal does not tell. */
+  readonly #stop: LazyContext | undefined;
+  #subscription: AbortSubscription | undefined;
   readonly #buffer: number | undefined;
   readonly #inOrder: boolean;
   readonly #context = chooseAsyncContext();
@@ -64,7 +69,9 @@ export class ResultStream<I, R> implements Outlet<I, R>, AsyncGenerator<BatchRes
     this.#settings = settings;
     this.#inOrder = order === 'input';
     this.#buffer = buffer;
-    this.#window = new ItemWindow(items, work, settings, this);
+    this.#stop = settings.pool && new LazyContext();
+    const own = this.#stop === undefined ? settings : { ...settings, signal: this.#stop.signal };
+    this.#window = new ItemWindow(items, work, own, this);
   }
 
   next(): Promise<IteratorResult<BatchResult<I, R>, void>> {
@@ -72,6 +79,7 @@ export class ResultStream<I, R> implements Outlet<I, R>, AsyncGenerator<BatchRes
       this.#requests.push(resolve);
       if (this.#state === 'new') {
         this.#state = 'open';
+        this.#follow();
         this.#inContext(() => this.#window.run());
       }
       this.#serve();
@@ -124,6 +132,7 @@ export class ResultStream<I, R> implements Outlet<I, R>, AsyncGenerator<BatchRes
 
   end({ failure }: Ending): void {
     this.#hasEnded = true;
+    this.#subscription?.end();
     if (this.#state === 'open') this.#state = 'over';
     // A report would have it as its `inputError`.
     if (failure !== undefined) reportError('The source of a `streamSettled` failed; the stream ends.', failure.error);
@@ -165,12 +174,23 @@ export class ResultStream<I, R> implements Outlet<I, R>, AsyncGenerator<BatchRes
     if (this.#isHeldBack && this.#state === 'open') this.#inContext(() => this.#window.goOn());
   }
 
+  /** The window's own signal aborts with the caller's. */
+  #follow(): void {
+    const stop = this.#stop;
+    const { signal } = this.#settings;
+    if (stop === undefined || signal === undefined) return;
+    const onAbort = (reason: unknown): void => LazyContext.abort(stop, reason);
+    if (signal.aborted) onAbort(signal.reason);
+    else this.#subscription = new AbortSubscription(signal, { onAbort });
+  }
+
   async #leave(reason: unknown): Promise<void> {
     const isRunning = this.#state !== 'new' && !this.#hasEnded;
     this.#state = 'left';
     this.#serve();
     const ended = isRunning && new Promise<void>((resolve) => this.#leaving.push(resolve));
     if (isRunning) this.#window.onAbort(reason);
+    if (isRunning && this.#stop !== undefined) LazyContext.abort(this.#stop, reason);
     this.#ready.clear();
     this.#rest = undefined;
     await ended;

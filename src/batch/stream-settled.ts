@@ -12,7 +12,7 @@ import type { BatchContext, BatchResult, BatchStreamOptions } from './types.js';
  *   repeats that wait included, so a slow reader slows the source, and memory does not grow with the list.
  * - `order: 'input'` (default) gives the results as the items came, and holds what is ready behind a slow one;
  *   `'completion'` gives each as soon as it is there, and tells by `index` which it is.
- * - Leaving the loop aborts what runs and closes the source: its `return()` is called once, and waited for (a second at
+ * - Leaving the loop aborts what runs and what waits in the pool, and closes the source: its `return()` is called once, and waited for (a second at
  *   most) unless a `next()` is under way.
  * - It never rejects. After an abort it gives what is settled and what is `skipped`, items of an array that were never
  *   pulled included, and ends. After a source that throws it gives what was pulled and ends; the error is shown on the

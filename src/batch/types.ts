@@ -16,7 +16,8 @@ export interface BatchOptions {
   /**
    * Longest single call, ms, from the moment the function is entered; then an abort and a `TimeoutError`. Default
    * Infinity. If the call runs on for as long again, its lane is given up and counted as `abandoned`, and with it the
-   * slot in the `pool`, so that a batch always ends.
+   * slot in the `pool`, so that no work can hold a batch up. Without it the same follows from a timeout of the `pool`, but
+   * the slot is the pool's to give up. It does not end the wait for an entry: see the pool's `queueTimeout`.
    */
   timeout?: Milliseconds | undefined;
   /**
@@ -98,7 +99,7 @@ export interface BatchStats {
   readonly splits: number;
   /** Most calls that ran at once; those that were given up do not count. */
   readonly peakInFlight: number;
-  /** Calls that still ran one `timeout` after they had timed out: their lane was given up. */
+  /** Calls that still ran one timeout after they had timed out, here or in the pool: their lane was given up. */
   readonly abandoned: number;
   readonly durationMs: Milliseconds;
   /** Settled items. 0 if no time passed. */
@@ -140,8 +141,8 @@ export interface ChunkOptions<I> extends BatchOptions {
   key?: ((item: I) => unknown) | undefined;
   /**
    * A call that failed for good: its items reject (default), or it is halved until the bad ones are found. Halves get
-   * one attempt each: at most `2 * ceil(log2 n)` extra calls for one bad item among n. A refused call never ran and is
-   * not halved.
+   * one attempt each: at most `2 * ceil(log2 n)` extra calls for one bad item among n. Items that `fail` inside a half
+   * are decided by the rules, with attempts of their own. A refused call never ran and is not halved.
    */
   onChunkError?: 'reject' | 'split' | undefined;
 }
