@@ -1,31 +1,9 @@
-// One row in one process: node measure.mjs <row> [<build>]. CPU time of the process for each call, all contestants in turn, the bare way right before and
-// right after each: the sample is the ratio to the smaller of these two. Prints JSON.
-import { fileURLToPath, pathToFileURL } from 'node:url';
+// One row in one process: node measure.mjs <row> [<build>].
+import { fileURLToPath } from 'node:url';
+import { load, measure, one, queued } from '../ratio/measure.mjs';
 
-const COUNT = 10_000;
-const ROUNDS = 9;
-const WARM_UP = 4;
 const CONCURRENCY = 10;
 const task = async () => 1;
-
-/** One call after the other. */
-const one = (execute) => async (count) => {
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum += await execute(i);
-  return sum;
-};
-/** All calls at once, ten run. */
-const queued = (execute) => async (count) => {
-  const promises = Array.from({ length: count }, (_, i) => execute(i));
-  let sum = 0;
-  for (const promise of promises) sum += await promise;
-  return sum;
-};
-
-/** @param build a file that exports it; by default what was built. */
-async function load(build = fileURLToPath(new URL('../../dist/index.js', import.meta.url))) {
-  return import(pathToFileURL(build).href);
-}
 
 async function contestants({ Upstream }) {
   const { default: PQueue } = await import('p-queue');
@@ -70,37 +48,10 @@ async function contestants({ Upstream }) {
 const rows = { 'one after the other': one, 'all at once': queued };
 export const names = Object.keys(rows);
 
-async function sample(way) {
-  const before = process.cpuUsage();
-  const sum = await way(COUNT);
-  const { user, system } = process.cpuUsage(before);
-  if (sum !== COUNT) throw new Error(`${sum} instead of ${COUNT}`);
-  return ((user + system) * 1_000) / COUNT;
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const how = rows[process.argv[2]];
   const ways = Object.fromEntries(
     Object.entries(await contestants(await load(process.argv[3]))).map(([name, execute]) => [name, how(execute)]),
   );
-  const bare = how(task);
-  const order = Object.keys(ways);
-  const samples = Object.fromEntries(order.map((name) => [name, []]));
-  for (let round = 0; round < ROUNDS + WARM_UP; round++) {
-    order.push(order.shift());
-    for (const name of order) {
-      const before = await sample(bare);
-      const ns = await sample(ways[name]);
-      const beside = Math.min(before, await sample(bare));
-      if (round >= WARM_UP) samples[name].push({ ns, ratio: ns / beside });
-    }
-  }
-  const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-  const result = Object.entries(samples).map(([name, list]) => ({
-    name,
-    ns: median(list.map(({ ns }) => ns)),
-    ratio: median(list.map(({ ratio }) => ratio)),
-  }));
-  console.log(JSON.stringify(result));
-  process.exit();
+  await measure({ bare: how(task), ways }, { count: 10_000, rounds: 9, warmUp: 4 });
 }
