@@ -151,7 +151,11 @@ export class CircuitBreaker implements LocalGate, Executor {
    * @throws {TypeError | RangeError} not a number >= 0 or Infinity.
    */
   forceOpen(duration?: Milliseconds): void {
-    this.#circuit.open(now() + check.duration('duration', duration, NEVER));
+    const time = now();
+    const until = time + check.duration('duration', duration, NEVER);
+    // It may have been over: then this opens it anew.
+    this.#circuit.look(time);
+    this.#circuit.open(until);
   }
 
   /** Closes by hand and forgets all results, those of calls under way included. */

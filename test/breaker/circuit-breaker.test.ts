@@ -716,3 +716,11 @@ describe('onChange', () => {
     expect([got.length, refusalOf(breaker)]).toEqual([3, expect.any(CircuitOpenError)]);
   });
 });
+
+test('forceOpen looks first: what was over by then opens anew, and is counted', () => {
+  const breaker = new CircuitBreaker({ openFor: 100 });
+  breaker.forceOpen(50);
+  vi.advanceTimersByTime(50);
+  breaker.forceOpen(50);
+  expect(breaker.getMetrics()).toMatchObject({ state: 'open', timesOpened: 2 });
+});

@@ -89,6 +89,7 @@ describe('states', () => {
         } else if (what === 'advance') vi.advanceTimersByTime(n % 3 === 0 ? n : n % 60);
         else if (what === 'force' && n % 4 === 0) {
           breaker.forceOpen(n);
+          naive.look(time);
           naive.open(time + n);
         } else if (what === 'reset' && n % 4 === 0) {
           breaker.reset();

@@ -47,6 +47,8 @@ export class NaiveBreaker {
   }
 
   report(token: Token, verdict: Verdict, wait: number | undefined, time: number): void {
+    // Who comes too late does not look.
+    if (token.period !== this.#period) return;
     this.look(time);
     if (verdict === 'ignore') this.free(token);
     if (verdict === 'ignore' || token.period !== this.#period) return;
