@@ -13,7 +13,6 @@ export class Model {
   /** By key: what is stored, least recently used first; and the only flight that may write. */
   readonly entries = new Map<string, Entry>();
   readonly #current = new Map<string, Flight>();
-
   constructor(readonly options: ModelOptions) {}
   execute(key: string, isAborted: boolean, fresh: boolean): void {
     const entry = fresh ? undefined : this.entries.get(key);
@@ -54,6 +53,7 @@ export class Model {
     const { ttl, errorTtl } = this.options;
     const entry = this.entries.get(flight.key);
     if (status === 'fulfilled' && ttl > 0) this.set(flight.key, outcome);
+    else if (status === 'fulfilled') this.entries.delete(flight.key);
     else if (status === 'rejected' && errorTtl > 0 && entry?.failed !== false) this.set(flight.key, outcome, true);
     else if (entry && flight.cause !== 'loads') entry.refreshAt = Math.max(entry.staleAt, time + Math.min(1_000, ttl));
   }
